@@ -1,0 +1,185 @@
+// Result<T>: a value or an Error, with the member names of std::expected.
+//
+// `if (!result) co_return result.error();` is the way out of a function that cannot go on. value() is for callers who
+// prefer an exception: it throws std::system_error (and aborts where exceptions are off).
+#pragma once
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <gyre/platform/check.h>
+#include <gyre/platform/error.h>
+
+namespace gyre {
+
+namespace detail {
+
+[[noreturn]] void throw_error(const Error& error);
+
+}  // namespace detail
+
+template <typename T>
+class [[nodiscard]] Result {
+  static_assert(!std::is_same_v<std::remove_cv_t<T>, Error>, "an Error is not a value");
+  static_assert(!std::is_reference_v<T>, "hold a pointer, or a std::reference_wrapper");
+
+ public:
+  using value_type = T;
+  using error_type = Error;
+
+  Result() noexcept(std::is_nothrow_default_constructible_v<T>)
+    requires std::is_default_constructible_v<T>
+      : value_() {}
+
+  template <typename U = T>
+    requires(std::is_constructible_v<T, U &&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+             !std::is_same_v<std::remove_cvref_t<U>, Error> &&
+             !std::is_same_v<std::remove_cvref_t<U>, Errc>)
+  constexpr Result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)
+      : value_(std::forward<U>(value)) {}
+
+  // `error` must be an error: a default Error is none.
+  constexpr Result(const Error& error) noexcept : error_(error), has_value_(false) {
+    GYRE_DCHECK(static_cast<bool>(error));
+  }
+  constexpr Result(Errc code) noexcept : Result(Error(code)) {}
+
+  constexpr Result(const Result& other) noexcept(std::is_nothrow_copy_constructible_v<T>)
+    requires std::is_copy_constructible_v<T>
+  {
+    adopt(other);
+  }
+  constexpr Result(Result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) {
+    adopt(std::move(other));
+  }
+  constexpr Result& operator=(const Result& other)
+    requires(std::is_copy_constructible_v<T> && std::is_copy_assignable_v<T>)
+  {
+    if (this != &other) {
+      Result copy(other);
+      clear();
+      adopt(std::move(copy));
+    }
+    return *this;
+  }
+  constexpr Result& operator=(Result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) {
+    if (this != &other) {
+      clear();
+      adopt(std::move(other));
+    }
+    return *this;
+  }
+  constexpr ~Result() { clear(); }
+
+  constexpr bool has_value() const noexcept { return has_value_; }
+  constexpr explicit operator bool() const noexcept { return has_value_; }
+
+  // Aborts unless has_value().
+  constexpr T& operator*() & noexcept { return checked(); }
+  constexpr const T& operator*() const& noexcept { return const_cast<Result*>(this)->checked(); }
+  constexpr T&& operator*() && noexcept { return std::move(checked()); }
+  constexpr T* operator->() noexcept { return std::addressof(checked()); }
+  constexpr const T* operator->() const noexcept {
+    return std::addressof(const_cast<Result*>(this)->checked());
+  }
+
+  // Throws std::system_error unless has_value().
+  constexpr T& value() & {
+    require_value();
+    return value_;
+  }
+  constexpr const T& value() const& {
+    require_value();
+    return value_;
+  }
+  constexpr T&& value() && {
+    require_value();
+    return std::move(value_);
+  }
+
+  template <typename U>
+  constexpr T value_or(U&& fallback) const& {
+    return has_value_ ? value_ : static_cast<T>(std::forward<U>(fallback));
+  }
+  template <typename U>
+  constexpr T value_or(U&& fallback) && {
+    return has_value_ ? std::move(value_) : static_cast<T>(std::forward<U>(fallback));
+  }
+
+  // Aborts if has_value().
+  constexpr const Error& error() const noexcept {
+    GYRE_CHECK_HINT(!has_value_, "error() of a Result that holds a value");
+    return error_;
+  }
+
+ private:
+  constexpr T& checked() noexcept {
+    GYRE_CHECK_HINT(has_value_, "the value of a Result that holds an error");
+    return value_;
+  }
+  constexpr void require_value() const {
+    if (!has_value_) [[unlikely]] detail::throw_error(error_);
+  }
+  constexpr void clear() noexcept {
+    if constexpr (!std::is_trivially_destructible_v<T>) {
+      if (has_value_) value_.~T();
+    }
+  }
+  // Precondition: nothing is alive in the union.
+  template <typename Other>
+  constexpr void adopt(Other&& other) {
+    if (other.has_value_) {
+      std::construct_at(std::addressof(value_), std::forward<Other>(other).value_);
+    } else {
+      std::construct_at(std::addressof(error_), other.error_);
+    }
+    has_value_ = other.has_value_;
+  }
+
+  union {
+    T value_;
+    Error error_;
+  };
+  bool has_value_ = true;
+};
+
+// Success, or an Error.
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  using value_type = void;
+  using error_type = Error;
+
+  constexpr Result() noexcept = default;
+  // `error` must be an error: a default Error is none.
+  constexpr Result(const Error& error) noexcept : error_(error) {
+    GYRE_DCHECK(static_cast<bool>(error));
+  }
+  constexpr Result(Errc code) noexcept : error_(code) {}
+
+  constexpr bool has_value() const noexcept { return !error_; }
+  constexpr explicit operator bool() const noexcept { return has_value(); }
+  constexpr void operator*() const noexcept {
+    GYRE_CHECK_HINT(has_value(), "the value of a Result that holds an error");
+  }
+  // Throws std::system_error unless has_value().
+  constexpr void value() const {
+    if (!has_value()) [[unlikely]] detail::throw_error(error_);
+  }
+  // Aborts if has_value().
+  constexpr const Error& error() const noexcept {
+    GYRE_CHECK_HINT(!has_value(), "error() of a Result that holds a value");
+    return error_;
+  }
+
+ private:
+  Error error_;
+};
+
+template <typename T>
+inline constexpr bool is_result = false;
+template <typename T>
+inline constexpr bool is_result<Result<T>> = true;
+
+}  // namespace gyre
