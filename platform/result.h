@@ -36,7 +36,8 @@ class [[nodiscard]] Result {
     requires(std::is_constructible_v<T, U &&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
              !std::is_same_v<std::remove_cvref_t<U>, Error> &&
              !std::is_same_v<std::remove_cvref_t<U>, Errc>)
-  constexpr Result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)
+  constexpr explicit(!std::is_convertible_v<U&&, T>)
+      Result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)
       : value_(std::forward<U>(value)) {}
 
   // `error` must be an error: a default Error is none.
@@ -56,18 +57,11 @@ class [[nodiscard]] Result {
   constexpr Result& operator=(const Result& other)
     requires(std::is_copy_constructible_v<T> && std::is_copy_assignable_v<T>)
   {
-    if (this != &other) {
-      Result copy(other);
-      clear();
-      adopt(std::move(copy));
-    }
+    if (this != &other) assign(Result(other));
     return *this;
   }
   constexpr Result& operator=(Result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) {
-    if (this != &other) {
-      clear();
-      adopt(std::move(other));
-    }
+    if (this != &other) assign(std::move(other));
     return *this;
   }
   constexpr ~Result() { clear(); }
@@ -136,6 +130,30 @@ class [[nodiscard]] Result {
     }
     has_value_ = other.has_value_;
   }
+
+  // If moving a T throws, this Result keeps what it held: the value in the state T's own assignment left it in, or the
+  // error. So there is always exactly one thing to destroy.
+  constexpr void assign(Result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) {
+    if (std::is_nothrow_move_constructible_v<T> || !other.has_value_) {
+      clear();
+      adopt(std::move(other));
+    } else if (!has_value_) {
+      Restore restore{this, error_};
+      adopt(std::move(other));
+      restore.result = nullptr;
+    } else if constexpr (std::is_move_assignable_v<T>) {
+      value_ = std::move(other.value_);
+    } else {
+      GYRE_CHECK_HINT(false, "a type whose move may throw must be assignable");
+    }
+  }
+  struct Restore {
+    Result* result;
+    Error error;
+    constexpr ~Restore() {
+      if (result != nullptr) std::construct_at(std::addressof(result->error_), error);
+    }
+  };
 
   union {
     T value_;

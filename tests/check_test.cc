@@ -1,0 +1,50 @@
+#include <gyre/platform/check.h>
+
+#include <gtest/gtest.h>
+
+namespace gyre {
+namespace {
+
+class CheckDeathTest : public testing::Test {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(CheckDeathTest, PrintsFileLineAndConditionAndAborts) {
+  const int two = 2;
+  EXPECT_EXIT(GYRE_CHECK(two == 3), testing::KilledBySignal(6),
+              "check_test\\.cc:[0-9]+: check failed: two == 3\n");
+}
+
+TEST_F(CheckDeathTest, PrintsTheHint) {
+  EXPECT_DEATH(GYRE_CHECK_HINT(false, "call start() first"),
+               "check failed: false \\(call start\\(\\) first\\)");
+}
+
+TEST_F(CheckDeathTest, DebugChecksFollowTheBuild) {
+  if (debug_checks) {
+    EXPECT_DEATH(GYRE_DCHECK(1 > 2), "check failed: 1 > 2");
+  } else {
+    GYRE_DCHECK(1 > 2);
+    SUCCEED();
+  }
+}
+
+TEST(CheckTest, ATrueConditionIsEvaluatedOnceAndGoesOn) {
+  int evaluated = 0;
+  GYRE_CHECK(++evaluated > 0);
+  EXPECT_EQ(evaluated, 1);
+}
+
+// The macros are statements: they fit between if and else without braces.
+TEST(CheckTest, IsAStatement) {
+  bool reached_else = false;
+  if (reached_else)
+    GYRE_CHECK(false);
+  else
+    reached_else = true;
+  EXPECT_TRUE(reached_else);
+}
+
+}  // namespace
+}  // namespace gyre
