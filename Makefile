@@ -1,57 +1,121 @@
-# Gyre's build. `make help` lists the targets. MODE picks the flags, BUILD the place.
-BUILD ?= build
-MODE  ?= release
-CXX   ?= g++
-AR    ?= ar
+# Gyre's build. `make help` lists the targets; MODE picks the flags, BUILD the place, CXX the compiler.
+VERSION := 0.1.0
+SONAME  := libgyre.so.0
+BUILD  ?= build
+MODE   ?= release
+CXX    ?= g++
+AR     ?= ar
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+# Parallel unless the caller of make said how.
+J       = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+# What `make run` shows.
+RUN    ?= tour
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
-COMMON   := -std=c++20 -g $(WARNINGS) $(if $(CI),-Werror) -I$(BUILD)/include -pthread $(EXTRA_CXXFLAGS)
+# Half of what it costs to compile a test with -g is the debug information; -g1 keeps what a backtrace needs.
+CHECKED  := -DGYRE_DEBUG -DGYRE_FAULT_INJECTION=1
+FLAGS_release := -O2 -g1 -DNDEBUG
+FLAGS_test    := -O2 -g1 $(CHECKED)
+FLAGS_debug   := -O0 -g $(CHECKED)
+FLAGS_asan    := -O1 -g1 $(CHECKED) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS_ubsan   := -O1 -g1 $(CHECKED) -fsanitize=undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -g1 $(CHECKED) -fsanitize=thread
+COMPILE = $(CXX) -std=c++20 $(WARNINGS) $(if $(CI),-Werror) -I$(BUILD)/include -pthread $(FLAGS_$(MODE)) $(EXTRA_CXXFLAGS) $(CXXFLAGS)
 
-FLAGS_release := -O2 -DNDEBUG
-FLAGS_test    := -O2 -DGYRE_DEBUG -DGYRE_FAULT_INJECTION=1
-FLAGS_debug   := -O0 -DGYRE_DEBUG -DGYRE_FAULT_INJECTION=1
-FLAGS_asan    := -O1 -DGYRE_DEBUG -DGYRE_FAULT_INJECTION=1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FLAGS_ubsan   := -O1 -DGYRE_DEBUG -DGYRE_FAULT_INJECTION=1 -fsanitize=undefined -fno-sanitize-recover=all
-FLAGS_tsan    := -O1 -DGYRE_DEBUG -DGYRE_FAULT_INJECTION=1 -fsanitize=thread
-CXXFLAGS_ALL  := $(COMMON) $(FLAGS_$(MODE)) $(CXXFLAGS)
-
+# Each system builds the files that name no system, and those that name it: x_linux.cc, poller_epoll.cc, ...
+SYSTEM := $(patsubst %BSD,bsd,$(shell uname -s))
+ONLY_Linux  := epoll io_uring linux
+ONLY_Darwin := kqueue macos
+ONLY_bsd    := kqueue bsd
+OTHERS  := $(filter-out $(ONLY_$(SYSTEM)),$(sort $(ONLY_Linux) $(ONLY_Darwin) $(ONLY_bsd) iocp windows))
+ours     = $(filter-out $(foreach o,$(OTHERS),%_$o.cc %_$(o)_test.cc %_$(o)_bench.cc),$(wildcard $1))
 OUT     := $(BUILD)/$(MODE)
-SOURCES := $(wildcard platform/*.cc task/*.cc reactor/*.cc net/*.cc)
+SOURCES := $(call ours,platform/*.cc task/*.cc reactor/*.cc net/*.cc)
+HEADERS := $(filter-out %_linux.h %_windows.h,$(wildcard gyre.h platform/*.h task/*.h reactor/*.h net/*.h))
 OBJECTS := $(SOURCES:%.cc=$(OUT)/%.o)
-SUPPORT := $(wildcard tests/support/*.cc)
-SUPPORT_OBJECTS := $(SUPPORT:%.cc=$(OUT)/%.o)
-TESTS   := $(patsubst tests/%.cc,%,$(wildcard tests/*_test.cc))
-TEST_PROGRAMS := $(TESTS:%=$(OUT)/tests/%)
+SUPPORT := $(patsubst %.cc,$(OUT)/%.o,$(call ours,tests/support/*.cc))
+STRESS  := $(patsubst tests/%.cc,%,$(call ours,tests/*_stress_test.cc))
+TESTS   := $(filter-out $(STRESS),$(patsubst tests/%.cc,%,$(call ours,tests/*_test.cc)))
+BENCHES := $(patsubst bench/%.cc,%,$(call ours,bench/*_bench.cc))
+# An example is one file, or a folder of files.
+EXAMPLES := $(patsubst examples/%.cc,%,$(call ours,examples/*.cc)) $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.cc))))
+TEST_PROGRAMS    := $(TESTS:%=$(OUT)/tests/%)
+EXAMPLE_PROGRAMS := $(EXAMPLES:%=$(OUT)/examples/%)
 
-all: $(OUT)/libgyre.a
+all: $(OUT)/libgyre.a ## the static library (the default)
 
-$(BUILD)/include/gyre:
-	@mkdir -p $(@D)
-	ln -sfn $(CURDIR) $@
+run: ## builds Gyre and shows it at work
+	@CXX='$(CXX)' tools/setup run
+	@$(MAKE) --no-print-directory $(J) MODE=release $(BUILD)/release/examples/$(RUN)
+	@$(BUILD)/release/examples/$(RUN) $(ARGS)
 
-$(OUT)/libgyre.a: $(OBJECTS)
-	@rm -f $@
-	$(AR) rcs $@ $^
+test: ## builds and runs all tests and examples (TESTS="a_test b_test": only these); ends with the count
+	@CXX='$(CXX)' tools/setup test
+	@$(MAKE) --no-print-directory $(J) MODE=$(CHECK_MODE) build-tests || { echo '0 passed, 1 failed'; exit 1; }
+	@$(MAKE) --no-print-directory MODE=$(CHECK_MODE) run-tests
+stress: ## builds and runs the long randomised tests
+	@$(MAKE) --no-print-directory test TESTS='$(STRESS)' EXAMPLES= TEST_TIMEOUT=1800
+asan ubsan tsan: ## all tests under a sanitizer, with clang 16 where there is one
+	@$(MAKE) --no-print-directory test MODE=$@ CXX='$(if $(filter default undefined file,$(origin CXX)),$(shell tools/setup --sanitizer-compiler),$(CXX))'
+CHECK_MODE = $(if $(filter file,$(origin MODE)),test,$(MODE))
+build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
+run-tests:
+	+@JOBS=$(JOBS) exec tools/run_tests $(OUT)/results $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
+# Everything that can be compiled, for those who look for warnings.
+build-all: $(OUT)/$(SONAME) $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS) $(STRESS:%=$(OUT)/tests/%) $(BENCHES:%=$(OUT)/bench/%)
 
-$(OUT)/%.o: %.cc | $(BUILD)/include/gyre
-	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c $< -o $@
+bench: ## builds and runs the microbenchmarks (BENCH=full: longer)
+	@CXX='$(CXX)' tools/setup bench
+	@$(MAKE) --no-print-directory $(J) MODE=release $(BENCHES:%=$(BUILD)/release/bench/%)
+	@tools/run_benches $(BUILD)/bench $(BENCHES:%=$(BUILD)/release/bench/%)
 
-$(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT_OBJECTS) $(OUT)/libgyre.a
-	$(CXX) $(CXXFLAGS_ALL) $(filter %.o,$^) $(OUT)/libgyre.a -lgtest_main -lgtest $(LDFLAGS) -o $@
-
-# One test program: make MODE=test check-result_test
+# One test program: make MODE=test check-result_test ARGS=--gtest_filter=...
 check-%: $(OUT)/tests/%
 	$< $(ARGS)
 
-.PRECIOUS: $(OUT)/%.o $(OUT)/tests/%
--include $(OBJECTS:.o=.d) $(TESTS:%=$(OUT)/tests/%.d) $(SUPPORT_OBJECTS:.o=.d)
+$(BUILD)/include/gyre:
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR) $@
+# Other flags or another compiler than last time: everything is built anew.
+$(OUT)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
+$(OUT)/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c $< -o $@
+$(OUT)/pic/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
+	@mkdir -p $(@D)
+	$(COMPILE) -fPIC -MMD -MP -c $< -o $@
+$(OUT)/libgyre.a: $(OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(OUT)/$(SONAME): $(SOURCES:%.cc=$(OUT)/pic/%.o)
+	$(COMPILE) -shared -Wl,-soname,$(SONAME) $^ $(LDFLAGS) -o $@
+$(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(OUT)/libgyre.a
+	$(COMPILE) $^ -lgtest_main -lgtest $(LDFLAGS) -o $@
+$(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libgyre.a
+	$(COMPILE) $^ -lbenchmark $(LDFLAGS) -o $@
+$(BUILD)/tools/%: tools/%.cc
+	@mkdir -p $(@D)
+	$(CXX) -O1 -std=c++20 $(WARNINGS) $< -o $@
+.SECONDEXPANSION:
+$(OUT)/examples/%: $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
+	$(COMPILE) $^ $(LDFLAGS) -o $@
+PERCENT := %
 
-test:
-	$(MAKE) MODE=test run-tests
-run-tests: $(TEST_PROGRAMS)
-	@for t in $^; do $$t --gtest_brief=1 || exit 1; done
-
-clean:
-	rm -rf $(BUILD)
-.PHONY: all test run-tests clean
+install: ## headers, both libraries, gyre.pc and the CMake package, under DESTDIR and PREFIX
+	@$(MAKE) --no-print-directory $(J) MODE=release $(BUILD)/release/libgyre.a $(BUILD)/release/$(SONAME)
+	@tools/install $(BUILD)/release '$(DESTDIR)' '$(PREFIX)' $(VERSION) $(SONAME) $(HEADERS)
+install-test bazel-test header-cost compile_commands tidy: ## the installed package; Bazel; compile times; compile_commands.json; clang-tidy
+	@CXX='$(CXX)' COMPILE='$(COMPILE)' BUILD='$(BUILD)' JOBS=$(JOBS) tools/$(subst -,_,$@)
+format: ## clang-format on all sources
+	clang-format -i $(wildcard gyre.h $(foreach d,platform task reactor net tests tests/* bench bench/* examples examples/*,$d/*.h $d/*.cc))
+clean: ## removes what was built
+	rm -rf $(BUILD) compile_commands.json
+help: ## this list
+	@sed -n 's/^\([a-z_ -]*\):.*## /\1\t/p' Makefile | expand -t 40
+FORCE:
+.PRECIOUS: $(OUT)/%.o $(OUT)/pic/%.o $(OUT)/tests/% $(OUT)/bench/% $(OUT)/examples/%
+.PHONY: all run test stress asan ubsan tsan build-tests run-tests build-all bench install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
