@@ -100,7 +100,7 @@ $(BUILD)/tools/%: tools/%.cc
 	@mkdir -p $(@D)
 	$(CXX) -O1 -std=c++20 $(WARNINGS) $< -o $@
 .SECONDEXPANSION:
-$(OUT)/examples/%: $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
+$(EXAMPLE_PROGRAMS): $(OUT)/examples/%: $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
 	$(COMPILE) $^ $(LDFLAGS) -o $@
 PERCENT := %
 
@@ -115,6 +115,7 @@ clean: ## removes what was built
 	rm -rf $(BUILD) compile_commands.json
 help: ## this list
 	@sed -n 's/^\([a-z_ -]*\):.*## /\1\t/p' Makefile | expand -t 40
+%.d: ;
 FORCE:
 .PRECIOUS: $(OUT)/%.o $(OUT)/pic/%.o $(OUT)/tests/% $(OUT)/bench/% $(OUT)/examples/%
 .PHONY: all run test stress asan ubsan tsan build-tests run-tests build-all bench install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
