@@ -1,5 +1,6 @@
 #include <gyre/platform/result.h>
 
+#include <exception>
 #include <string>
 #include <system_error>
 
@@ -12,7 +13,10 @@ void throw_error(const Error& error) {
   const std::string place = error.place().to_string();
   if (!attempted.empty() && !place.empty()) attempted += ' ';
   attempted += place;
-  throw std::system_error(error.error_code(), attempted);
+  // No throw statement: the library compiles with -fno-exceptions, where there is nothing to throw.
+  const std::exception_ptr exception = std::make_exception_ptr(std::system_error(error.error_code(), attempted));
+  GYRE_CHECK_HINT(exception != nullptr, "value() of a Result that holds an error, without exceptions");
+  std::rethrow_exception(exception);
 }
 
 }  // namespace gyre::detail
