@@ -1,0 +1,111 @@
+// Memory for coroutine frames: a per-thread pool of size classes.
+//
+// Threads: each thread has its own free lists; a frame may be freed on another thread than it came from.
+// Invariants: 1. A block is a multiple of 64 bytes and 64-byte aligned. 2. The frame of a nested coroutine begins at a
+// multiple of 64; that of a task's root coroutine begins root_prefix bytes into its block, behind the task's record, so
+// the address itself tells which of the two a frame is.
+//
+// Under a sanitizer every frame comes from the heap. Translation units with and without a sanitizer may be mixed: the
+// inline fast path only ever sees blocks that the library's own allocate_block() made.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <gyre/platform/check.h>
+
+namespace gyre {
+
+class TaskContext;
+
+namespace detail {
+
+inline constexpr std::size_t frame_granule = 64;
+inline constexpr std::size_t pooled_frame_max = 1024;
+inline constexpr std::size_t frame_classes = pooled_frame_max / frame_granule;
+inline constexpr std::size_t root_prefix = 80;
+static_assert(root_prefix % frame_granule == 16);
+
+struct FreeBlock {
+  FreeBlock* next;
+};
+
+// What a thread that runs coroutines needs at hand.
+struct ThreadState {
+  // Frames of more granules than this take the slow path: frame_classes, or 0 while the next frame is to be a root's.
+  std::size_t pooled_granules_max = frame_classes;
+  // The task that runs on this thread; null between tasks.
+  TaskContext* current = nullptr;
+  // The root frame that the last begin_root() brought; see RootAllocation.
+  void* root_frame = nullptr;
+  // Frames allocated so far on this thread; counted in builds with debug checks only.
+  std::uint64_t frames_allocated = 0;
+  // By size in granules; [0] is unused.
+  FreeBlock* free[frame_classes + 1] = {};
+};
+
+// initial-exec: one addition to the thread pointer instead of a call, also in a shared library.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadState thread_state;
+
+// All the cases that the fast path leaves: empty list, large frame, root frame, sanitizer. Null if memory is exhausted.
+void* allocate_frame_slow(std::size_t size) noexcept;
+void free_frame_slow(void* frame, std::size_t size) noexcept;
+
+inline bool is_root_frame(const void* frame) noexcept {
+  return reinterpret_cast<std::uintptr_t>(frame) % frame_granule != 0;
+}
+
+inline void* allocate_frame(std::size_t size) noexcept {
+  if constexpr (!sanitized) {
+    ThreadState& state = thread_state;
+    const std::size_t granules = (size + frame_granule - 1) / frame_granule;
+    if (granules <= state.pooled_granules_max) [[likely]] {
+      FreeBlock* const block = state.free[granules];
+      if (block != nullptr) [[likely]] {
+        state.free[granules] = block->next;
+        if constexpr (debug_checks) ++state.frames_allocated;
+        return block;
+      }
+    }
+  }
+  return allocate_frame_slow(size);
+}
+
+inline void free_frame(void* frame, std::size_t size) noexcept {
+  if constexpr (!sanitized) {
+    const std::size_t granules = (size + frame_granule - 1) / frame_granule;
+    if (granules <= frame_classes && !is_root_frame(frame)) [[likely]] {
+      ThreadState& state = thread_state;
+      auto* const block = static_cast<FreeBlock*>(frame);
+      block->next = state.free[granules];
+      state.free[granules] = block;
+      return;
+    }
+  }
+  free_frame_slow(frame, size);
+}
+
+// While one of these lives the next frame that this thread allocates gets the prefix of a root.
+class RootAllocation {
+ public:
+  RootAllocation() noexcept : state_(thread_state) {
+    state_.pooled_granules_max = 0;
+    state_.root_frame = nullptr;
+  }
+  RootAllocation(const RootAllocation&) = delete;
+  RootAllocation& operator=(const RootAllocation&) = delete;
+  ~RootAllocation() { state_.pooled_granules_max = frame_classes; }
+
+  // Whether `frame` is the one that got the prefix.
+  bool made(const void* frame) const noexcept { return frame == state_.root_frame; }
+
+ private:
+  ThreadState& state_;
+};
+
+}  // namespace detail
+
+// Bytes of frame memory that the calling thread keeps in its free lists.
+std::size_t count_pooled_frame_bytes() noexcept;
+
+}  // namespace gyre

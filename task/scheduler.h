@@ -1,0 +1,122 @@
+// Scheduler: runs the ready tasks of one thread and fires their timers. It does no I/O: a Reactor joins it to a poller.
+//
+// Threads: one; the thread that runs it owns it, and everything that its tasks use.
+// Invariants: 1. A frame is in the ready queue at most once. 2. Nobody is resumed but by run_ready(): completing,
+// cancelling or sending only queues frames. 3. At most transfers_max frames are nested on the stack, whatever the
+// compiler makes of symmetric transfer.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+
+#include <gyre/platform/clock.h>
+#include <gyre/platform/error.h>
+#include <gyre/task/context.h>
+#include <gyre/task/ready_queue.h>
+#include <gyre/task/timer_queue.h>
+
+namespace gyre {
+
+// A task that nobody joins has failed. One of `error` and `exception` is set.
+struct TaskFailure {
+  std::uint32_t task_id = 0;
+  const char* task_name = nullptr;  // null for an unnamed task
+  Error error;
+  std::exception_ptr exception;
+};
+
+struct SchedulerOptions {
+  // Frames entered in a row without return to the loop; bounds the use of the stack. 1 to 65,536.
+  std::uint32_t transfers_max = 128;
+  // Where failures of detached tasks go; the default prints them to standard error.
+  void (*on_task_failure)(void* owner, const TaskFailure& failure) noexcept = nullptr;
+  void* failure_owner = nullptr;
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(Clock& clock, const SchedulerOptions& options = {});
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+  // Precondition: no task is left.
+  ~Scheduler();
+
+  // Queues a suspended frame of one of this scheduler's tasks.
+  void ready(void* frame) noexcept { ready_.push(frame); }
+  void ready(std::coroutine_handle<> frame) noexcept { ready_.push(frame.address()); }
+
+  // Where to go on inside await_suspend: to `frame`, or, when the slice is used up, back to the loop, which then goes
+  // there first. One call counts as one nested frame.
+  std::coroutine_handle<> transfer(void* frame) noexcept {
+    if (--slice_ != 0) [[likely]] return std::coroutine_handle<>::from_address(frame);
+    next_ = frame;
+    attention_ = true;
+    slice_ = 1;
+    return std::noop_coroutine();
+  }
+
+  // Whether an operation that could complete at once may do so without going through the queue. Each call takes one
+  // from the slice, so that an always-ready socket cannot keep the others waiting.
+  bool may_continue() noexcept {
+    if (slice_ <= 1) [[unlikely]] return false;
+    --slice_;
+    return true;
+  }
+
+  // Runs what is ready now, `at_most` frames (what they make ready waits for the next call). Stops early once the clock
+  // has passed `until`. Returns the number of frames run.
+  std::size_t run_ready(std::size_t at_most, Instant until = never) noexcept;
+  // Fires the timers that are due at now(). Returns their number.
+  std::size_t fire_timers() noexcept { return timers_.fire_due(now_, ~std::size_t{0}); }
+
+  bool has_ready() const noexcept { return !ready_.empty(); }
+  std::size_t count_ready() const noexcept { return ready_.size(); }
+
+  // The time of this turn; update_now() reads the clock.
+  Instant now() const noexcept { return now_; }
+  Instant update_now() noexcept { return now_ = clock_.now(); }
+  Clock& clock() noexcept { return clock_; }
+  TimerQueue& timers() noexcept { return timers_; }
+
+  // Live tasks: spawned or detached, and not yet finished.
+  std::size_t tasks() const noexcept { return tasks_; }
+  // The scope around everything; cancel it to end all tasks.
+  TaskGroup& detached() noexcept { return *detached_; }
+
+  // The rest is for the task layer itself.
+
+  // A task is added; makes sure that it can be queued. Returns its number. Throws bad_alloc.
+  std::uint32_t add_task();
+  // A root frame has come to its end and may be destroyed once it is no longer running.
+  void bury(void* root_frame) noexcept {
+    finished_ = root_frame;
+    attention_ = true;
+  }
+  void remove_task() noexcept { --tasks_; }
+  void report(const TaskFailure& failure) noexcept;
+  // Resumes a frame from inside a running task (eager start), then returns to that one.
+  void run_nested(void* frame) noexcept;
+
+ private:
+  void run_frame(void* frame) noexcept;
+  void attend() noexcept;
+
+  // Hot, in the order of use.
+  std::uint32_t slice_ = 1;   // transfers left
+  bool attention_ = false;    // next_ or finished_ is set
+  void* next_ = nullptr;      // runs before the queue
+  void* finished_ = nullptr;  // a root frame to be destroyed
+  ReadyQueue ready_;
+  Instant now_;
+
+  Clock& clock_;
+  TimerQueue timers_;
+  std::size_t tasks_ = 0;
+  std::uint32_t last_id_ = 0;
+  SchedulerOptions options_;
+  TaskGroup* detached_;
+};
+
+}  // namespace gyre

@@ -1,0 +1,26 @@
+#include <gyre/task/task.h>
+
+#include <exception>
+#include <new>
+
+#include <gyre/platform/check.h>
+
+namespace gyre::detail {
+
+// Not a throw statement: this file also compiles without exceptions, and then aborts.
+void out_of_frame_memory() {
+  const std::exception_ptr exhausted = std::make_exception_ptr(std::bad_alloc());
+  GYRE_CHECK_HINT(exhausted != nullptr, "no memory for a coroutine frame");
+  std::rethrow_exception(exhausted);
+}
+
+}  // namespace gyre::detail
+
+namespace gyre {
+
+std::string_view TaskContext::name() const noexcept {
+  const char* const name = reinterpret_cast<const detail::TaskRecord*>(this)->name;
+  return name != nullptr ? std::string_view(name) : std::string_view();
+}
+
+}  // namespace gyre

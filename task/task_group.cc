@@ -1,0 +1,153 @@
+#include <gyre/task/task_group.h>
+
+#include <new>
+#include <utility>
+
+#include <gyre/platform/check.h>
+#include <gyre/task/scheduler.h>
+
+namespace gyre {
+
+namespace {
+
+TaskContext& require_task() noexcept {
+  TaskContext* const task = current_task();
+  GYRE_CHECK_HINT(task != nullptr, "a group without a scheduler was made outside a task");
+  return *task;
+}
+
+// The children have been told already, by the scope; the join goes on until they have ended.
+void cancel_group_join(void*, TaskContext&) noexcept {}
+constexpr WaitKind group_wait{"group", cancel_group_join};
+
+void cancel_join(void* leaf, TaskContext& task) noexcept {
+  auto& record = *static_cast<detail::TaskRecord*>(leaf);
+  task.scheduler->ready(std::exchange(record.joiner, {}));
+}
+
+}  // namespace
+
+namespace detail {
+
+constinit const WaitKind join_wait{"join", cancel_join};
+
+void finish_root(TaskContext& context, const Error* error, std::exception_ptr* exception) noexcept {
+  context.scope->group()->child_finished(context, error, exception);
+}
+
+}  // namespace detail
+
+TaskGroup::TaskGroup(OnFailure on_failure)
+    : scope_({}, &require_task(), *require_task().scheduler, this), on_failure_(on_failure) {}
+
+TaskGroup::TaskGroup(Scheduler& scheduler, OnFailure on_failure)
+    : scope_({}, nullptr, scheduler, this), on_failure_(on_failure) {}
+
+TaskGroup::~TaskGroup() {
+  GYRE_CHECK_HINT(children_ == 0,
+                  "a TaskGroup ends while its children live: co_await join() or drain() on every way out");
+  if (ended_) return;
+  // Nobody has asked what became of the children.
+  for (const TaskFailure& failure : failures_) scope_.scheduler_.report(failure);
+}
+
+bool TaskGroup::refuses() const noexcept {
+  GYRE_CHECK_HINT(!ended_, "spawn() in a group that has been joined");
+  return scope_.is_effective() || scope_.is_cancelled();
+}
+
+TaskContext& TaskGroup::add_child(void* root, const SpawnOptions& options) {
+  Scheduler& scheduler = scope_.scheduler_;
+  auto* const record = new (static_cast<std::byte*>(root) - detail::root_prefix) detail::TaskRecord{
+      .context{scheduler, &scope_, scheduler.add_task()}, .joiner{}, .name = options.name};
+  TaskContext& child = record->context;
+  const TaskContext* const spawner = current_task();
+  if (spawner != nullptr) child.locals = spawner->locals;
+  child.previous = last_;
+  (last_ != nullptr ? last_->next : first_) = &child;
+  last_ = &child;
+  ++children_;
+  return child;
+}
+
+void TaskGroup::begin(TaskContext& child, const SpawnOptions& options) noexcept {
+  void* const frame = detail::root_of(child);
+  if (options.start == Start::eager) {
+    child.scheduler->run_nested(frame);
+  } else {
+    child.scheduler->ready(frame);
+  }
+}
+
+void TaskGroup::child_finished(TaskContext& child, const Error* error,
+                               std::exception_ptr* exception) noexcept {
+  detail::TaskRecord& record = reinterpret_cast<detail::TaskRecord&>(child);
+  Scheduler& scheduler = *child.scheduler;
+  (child.previous != nullptr ? child.previous->next : first_) = child.next;
+  (child.next != nullptr ? child.next->previous : last_) = child.previous;
+  --children_;
+  scheduler.remove_task();
+  child.state |= TaskContext::finished_bit;
+
+  const bool only_cancelled = error != nullptr && error->is_cancelled() && child.cancel_requested();
+  if (exception != nullptr || (error != nullptr && !only_cancelled)) [[unlikely]] {
+    TaskFailure failure{.task_id = child.id,
+                        .task_name = record.name,
+                        .error = error != nullptr ? *error : Error(),
+                        .exception = exception != nullptr ? *exception : nullptr};
+    if (this == &scheduler.detached()) {
+      scheduler.report(failure);
+    } else {
+      failures_.push_back(std::move(failure));
+    }
+    if (on_failure_ == OnFailure::cancel_siblings) scope_.cancel();
+  }
+
+  if (record.joiner) {
+    detail::promise_of(record.joiner.address()).context->end_wait();
+    scheduler.ready(std::exchange(record.joiner, {}));
+  }
+  if (children_ == 0 && waiting_frame_ != nullptr) {
+    waiting_task_->end_wait();
+    scheduler.ready(std::exchange(waiting_frame_, nullptr));
+  }
+  if ((child.state & TaskContext::has_handle_bit) == 0) scheduler.bury(detail::root_of(child));
+}
+
+void TaskGroup::wait(void* frame, TaskContext& task) noexcept {
+  GYRE_CHECK_HINT(waiting_frame_ == nullptr, "two tasks join one TaskGroup");
+  GYRE_CHECK_HINT(scope_.task() == nullptr || scope_.task() == &task,
+                  "a TaskGroup is joined by another task than made it");
+  waiting_frame_ = frame;
+  waiting_task_ = &task;
+  task.wait_in(this, group_wait);
+}
+
+Result<void> TaskGroup::end() noexcept {
+  const bool timed_out = scope_.timed_out();
+  const bool cancelled_outside = scope_.is_effective() && !scope_.is_cancelled();
+  if (!ended_) {
+    ended_ = true;
+    scope_.leave();
+  }
+  if (!failures_.empty()) {
+    const TaskFailure& first = failures_.front();
+    return first.exception != nullptr ? Error(Errc::child_failed, OperationKind::join) : first.error;
+  }
+  if (timed_out) return Error::timed_out(OperationKind::join);
+  if (cancelled_outside) return Error::cancelled(OperationKind::join);
+  return {};
+}
+
+Task<Result<void>> TaskGroup::drain(Duration grace) {
+  scope_.reschedule(scope_.scheduler_.clock().now() + grace);
+  co_return co_await join();
+}
+
+void TaskGroup::rethrow_exception() const {
+  for (const TaskFailure& failure : failures_) {
+    if (failure.exception != nullptr) std::rethrow_exception(failure.exception);
+  }
+}
+
+}  // namespace gyre

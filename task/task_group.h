@@ -1,0 +1,168 @@
+// TaskGroup: the default way to spawn. It joins its children, always.
+//
+//   TaskGroup sessions;
+//   sessions.spawn(session, std::move(stream));        // callable and arguments move into the child's frame
+//   Result<void> ended = co_await sessions.join();     // or drain(10s): finish, then cancel, then join
+//
+// A child fails when it returns a Result that holds an error, or throws. The first failure cancels the other children
+// and the body of the group (a server that must outlive its sessions makes the group with OnFailure::keep_going). All
+// failures are kept, in the order of completion. A child that returns `cancelled` because it was cancelled has not failed.
+//
+// The group is a CancelScope: it covers the code between its construction and the end of join(), and its children. A
+// child inherits the scopes of the group, not those of whoever spawned it.
+// A group that has been cancelled starts no more children: spawn() destroys the task unstarted.
+// A group whose children have not ended must not be destroyed: every way out of its block leads through join() or
+// drain(); with_group() sees to that where exceptions fly.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <gyre/platform/result.h>
+#include <gyre/task/cancel_scope.h>
+#include <gyre/task/context.h>
+#include <gyre/task/join_handle.h>
+#include <gyre/task/task.h>
+
+namespace gyre {
+
+enum class OnFailure : std::uint8_t { cancel_siblings, keep_going };
+
+// When a child takes its first step: later, in turn, or inside spawn() until it first waits.
+enum class Start : std::uint8_t { queued, eager };
+
+struct SpawnOptions {
+  const char* name = nullptr;  // a literal
+  Start start = Start::queued;
+};
+
+class TaskGroup {
+ public:
+  // A group of the current task.
+  TaskGroup() : TaskGroup(OnFailure::cancel_siblings) {}
+  explicit TaskGroup(OnFailure on_failure);
+  // A group outside any task; join it from one before the scheduler goes.
+  explicit TaskGroup(Scheduler& scheduler, OnFailure on_failure = OnFailure::keep_going);
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
+  ~TaskGroup();
+
+  // Starts `callable(arguments...)`, which returns a Task. Precondition: the group has not been joined. A callable must
+  // not capture: what it needs is passed as arguments, which move into the frame. Throws bad_alloc.
+  template <typename Callable, typename... Arguments>
+    requires std::is_invocable_v<Callable, Arguments...>
+  auto spawn(Callable callable, Arguments&&... arguments) {
+    return spawn(SpawnOptions{}, std::move(callable), std::forward<Arguments>(arguments)...);
+  }
+  template <typename Callable, typename... Arguments>
+    requires std::is_invocable_v<Callable, Arguments...>
+  auto spawn(const SpawnOptions& options, Callable callable, Arguments&&... arguments) {
+    static_assert(std::is_pointer_v<Callable> || std::is_empty_v<Callable> ||
+                      std::is_member_pointer_v<Callable>,
+                  "captures die with the closure: pass them to spawn() as arguments");
+    using TaskType = std::invoke_result_t<Callable, Arguments...>;
+    static_assert(is_task<TaskType>, "the callable must return a Task");
+    const detail::RootAllocation allocation;
+    TaskType task = std::invoke(std::move(callable), std::forward<Arguments>(arguments)...);
+    return launch(options, allocation, std::move(task));
+  }
+  // Starts a task that exists already (one allocation more).
+  template <typename T>
+  JoinHandle<T> spawn(Task<T> task) {
+    return spawn(SpawnOptions{}, std::move(task));
+  }
+  template <typename T>
+  JoinHandle<T> spawn(const SpawnOptions& options, Task<T> task) {
+    const detail::RootAllocation allocation;
+    return launch(options, allocation, adopt(std::move(task)));
+  }
+
+  // Cancels the children and the body. Idempotent.
+  void cancel() noexcept { scope_.cancel(); }
+
+  // Waits for all children, then leaves the scope. The first failure is the result, or `cancelled` if a scope around
+  // the group was cancelled and no child failed. Cancelling the waiting task cancels the children, and goes on waiting.
+  [[nodiscard]] auto join() noexcept { return JoinAwaiter(*this); }
+  // As join(), but cancels what is left after `grace`.
+  [[nodiscard]] Task<Result<void>> drain(Duration grace);
+
+  std::size_t size() const noexcept { return children_; }
+  CancelScope& scope() noexcept { return scope_; }
+  const CancelScope& scope() const noexcept { return scope_; }
+  // In the order of completion.
+  std::span<const TaskFailure> failures() const noexcept { return failures_; }
+  // Rethrows the first exception among the failures, if there is one.
+  void rethrow_exception() const;
+
+  // For walks over the tree of tasks.
+  TaskContext* first_child() const noexcept { return first_; }
+
+ private:
+  friend void detail::finish_root(TaskContext&, const Error*, std::exception_ptr*) noexcept;
+
+  class [[nodiscard]] JoinAwaiter {
+   public:
+    explicit JoinAwaiter(TaskGroup& group) noexcept : group_(group) {}
+    JoinAwaiter(const JoinAwaiter&) = delete;
+    JoinAwaiter& operator=(const JoinAwaiter&) = delete;
+
+    bool await_ready() const noexcept { return group_.children_ == 0; }
+    template <typename Promise>
+    void await_suspend(std::coroutine_handle<Promise> frame) noexcept {
+      group_.wait(frame.address(), *frame.promise().context);
+    }
+    Result<void> await_resume() noexcept { return group_.end(); }
+
+   private:
+    TaskGroup& group_;
+  };
+
+  template <typename T>
+  static Task<T> adopt(Task<T> task) {
+    co_return co_await std::move(task);
+  }
+
+  // `task` was made while `allocation` was there. Makes it a child, and lets it start.
+  template <typename T>
+  JoinHandle<T> launch(const SpawnOptions& options, const detail::RootAllocation& allocation,
+                       Task<T> task) {
+    GYRE_CHECK_HINT(static_cast<bool>(task), "spawned an empty Task");
+    if (refuses()) [[unlikely]] return JoinHandle<T>(typename JoinHandle<T>::Refused{});
+    const auto frame = task.release();
+    if (!allocation.made(frame.address())) [[unlikely]] {
+      return spawn(options, Task<T>::from_frame(frame));
+    }
+    frame.promise().context = &add_child(frame.address(), options);
+    JoinHandle<T> handle(frame);
+    begin(*frame.promise().context, options);
+    return handle;
+  }
+
+  // A group that has been cancelled starts nothing more. Aborts if the group has ended.
+  bool refuses() const noexcept;
+  TaskContext& add_child(void* root, const SpawnOptions& options);
+  void begin(TaskContext& child, const SpawnOptions& options) noexcept;
+  void child_finished(TaskContext& child, const Error* error,
+                      std::exception_ptr* exception) noexcept;
+  void wait(void* frame, TaskContext& task) noexcept;
+  Result<void> end() noexcept;
+
+  CancelScope scope_;
+  TaskContext* first_ = nullptr;
+  TaskContext* last_ = nullptr;
+  std::size_t children_ = 0;
+  void* waiting_frame_ = nullptr;  // in join()
+  TaskContext* waiting_task_ = nullptr;
+  std::vector<TaskFailure> failures_;
+  OnFailure on_failure_;
+  bool ended_ = false;
+};
+
+}  // namespace gyre
