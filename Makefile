@@ -107,6 +107,7 @@ PERCENT := %
 install: ## headers, both libraries, gyre.pc and the CMake package, under DESTDIR and PREFIX
 	@$(MAKE) --no-print-directory $(J) MODE=release $(BUILD)/release/libgyre.a $(BUILD)/release/$(SONAME)
 	@tools/install $(BUILD)/release '$(DESTDIR)' '$(PREFIX)' $(VERSION) $(SONAME) $(HEADERS)
+bazel-test compile_commands tidy: MODE = test
 install-test bazel-test header-cost compile_commands tidy: ## the installed package; Bazel; compile times; compile_commands.json; clang-tidy
 	@CXX='$(CXX)' COMPILE='$(COMPILE)' BUILD='$(BUILD)' JOBS=$(JOBS) tools/$(subst -,_,$@)
 format: ## clang-format on all sources

@@ -349,7 +349,7 @@ std::vector<Source> read_sources() {
   const auto add = [&](const fs::path& path) {
     if (path.extension() != ".h" && path.extension() != ".cc") return;
     std::ifstream in(path);
-    sources.emplace_back(fs::relative(path, root).generic_string(),
+    sources.emplace_back(path.lexically_relative(root).generic_string(),
                          std::string(std::istreambuf_iterator<char>(in), {}));
   };
   if (root.empty()) return sources;
@@ -357,7 +357,7 @@ std::vector<Source> read_sources() {
   for (const char* folder : {"platform", "task", "reactor", "net", "tests", "bench", "examples", "tools"}) {
     if (!fs::exists(root / folder)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
-      if (entry.is_regular_file()) add(root / folder / fs::relative(entry.path(), root / folder));
+      if (entry.is_regular_file()) add(entry.path());
     }
   }
   return sources;

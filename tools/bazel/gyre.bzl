@@ -1,0 +1,40 @@
+"""Which files belong to which system: as in the Makefile, a file named x_NAME.cc is built where NAME is listed."""
+
+_NAMES = {
+    "linux": ["linux", "epoll", "io_uring"],
+    "macos": ["macos", "kqueue"],
+    "freebsd": ["bsd", "kqueue"],
+    "openbsd": ["bsd", "kqueue"],
+    "windows": ["windows", "iocp"],
+}
+
+_ALL = {name: True for names in _NAMES.values() for name in names}.keys()
+
+def sources(folder):
+    """The .cc files of `folder` for the system that is built for."""
+    return select({
+        "@platforms//os:" + system: native.glob(
+            [folder + "/*.cc"],
+            exclude = [folder + "/*_" + name + ".cc" for name in _ALL if name not in names],
+            allow_empty = True,
+        )
+        for system, names in _NAMES.items()
+    })
+
+def compatible(file, suffix):
+    """Where a program of the one file NAME + `suffix` can be built; everywhere unless it is named after a system."""
+    stem = file[:-len(suffix)]
+    if not [name for name in _ALL if stem.endswith("_" + name)]:
+        return []
+    return select({
+        "@platforms//os:" + system: [] if [name for name in names if stem.endswith("_" + name)] else ["@platforms//:incompatible"]
+        for system, names in _NAMES.items()
+    })
+
+def examples():
+    """Name and files of each example, which is one file or a folder of files."""
+    programs = {}
+    for file in native.glob(["examples/*.cc", "examples/*/*.cc"], allow_empty = True):
+        path = file[:-len(".cc")].split("/")
+        programs.setdefault(path[1], []).append(file)
+    return programs
