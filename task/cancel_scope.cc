@@ -42,7 +42,7 @@ void update_request(TaskContext& task) noexcept {
 }  // namespace
 
 CancelScope::CancelScope(const CancelScopeOptions& options)
-    : CancelScope(options, &require_task(), *require_task().scheduler, nullptr) {}
+    : CancelScope(options, &require_task(), require_task().scheduler(), nullptr) {}
 
 CancelScope::CancelScope(const CancelScopeOptions& options, TaskContext* task, Scheduler& scheduler,
                          TaskGroup* group)
@@ -60,7 +60,7 @@ CancelScope::~CancelScope() {
 }
 
 CancelScopeOptions CancelScope::within(Duration timeout) {
-  return {.deadline = require_task().scheduler->clock().now() + timeout};
+  return {.deadline = require_task().scheduler().clock().now() + timeout};
 }
 
 void CancelScope::enter() noexcept {

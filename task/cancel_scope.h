@@ -56,6 +56,7 @@ class CancelScope {
   // Cancelled by its own deadline, and not by anything around it.
   bool timed_out() const noexcept;
 
+  Scheduler& scheduler() const noexcept { return scheduler_; }
   CancelScope* parent() const noexcept { return parent_; }
   TaskContext* task() const noexcept { return task_; }
   TaskGroup* group() const noexcept { return group_; }

@@ -8,7 +8,6 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 #include <string_view>
 
 #include <gyre/platform/error.h>
@@ -26,15 +25,14 @@ struct TaskLocal;
 struct WaitKind {
   // What dump_tasks() prints: "sleep", "mutex".
   std::string_view name;
-  // Asks the wait to end: it makes the task ready now or later, with whatever the wait has come to. Called at most once
-  // a wait; resumes nobody itself.
+  // Asks the wait to end: it calls end_wait() now or later, with whatever the wait has come to. Called at most once a
+  // wait; resumes nobody itself.
   void (*cancel)(void* leaf, TaskContext& task) noexcept;
 };
 
 class TaskContext {
  public:
-  TaskContext(Scheduler& home, CancelScope* base, std::uint32_t number) noexcept
-      : scheduler(&home), scope(base), id(number) {}
+  TaskContext(CancelScope* base, std::uint32_t number) noexcept : scope(base), id(number) {}
   TaskContext(const TaskContext&) = delete;
   TaskContext& operator=(const TaskContext&) = delete;
 
@@ -45,22 +43,25 @@ class TaskContext {
   // Precondition: cancel_requested().
   Error cancel_error(OperationKind operation) const noexcept;
 
-  // The task is about to suspend in `leaf_object` and may be cancelled there.
-  void wait_in(void* leaf_object, const WaitKind& kind) noexcept {
+  // `frame`, one of the task's, is about to suspend in `leaf_object` and may be cancelled there.
+  void wait_in(void* leaf_object, const WaitKind& kind, void* suspended) noexcept {
     leaf = leaf_object;
     wait_kind = &kind;
+    frame = suspended;
   }
-  // What it waited for has been decided.
-  void end_wait() noexcept { leaf = nullptr; }
+  // What it waits for has been decided: makes the task ready. Thread of the scheduler only.
+  inline void end_wait() noexcept;
+
+  Scheduler& scheduler() const noexcept;
 
   // As a cancelled scope around the whole task would.
   void cancel() noexcept;
 
   std::string_view name() const noexcept;
 
-  Scheduler* scheduler;
-  void* leaf = nullptr;
+  void* leaf = nullptr;  // what it waits in; null if it runs or is ready
   const WaitKind* wait_kind = nullptr;
+  void* frame = nullptr;        // who suspended there
   CancelScope* scope;           // innermost
   TaskContext* next = nullptr;  // siblings in the group that owns the task
   TaskContext* previous = nullptr;
@@ -79,10 +80,31 @@ static_assert(sizeof(TaskContext) <= 64);
 
 namespace detail {
 
+// Where a coroutine waits: file and line in one word, so that it fits where the result will be. (A
+// std::source_location as a default argument costs g++ 12 two more words of every frame.)
+class AwaitPlace {
+ public:
+  AwaitPlace() noexcept = default;
+  AwaitPlace(const char* file, std::uint32_t line) noexcept
+      : bits_(reinterpret_cast<std::uintptr_t>(file) << line_bits | (line & line_max)) {}
+
+  const char* file() const noexcept {
+    return reinterpret_cast<const char*>(static_cast<std::uintptr_t>(bits_ >> line_bits));
+  }
+  std::uint32_t line() const noexcept { return static_cast<std::uint32_t>(bits_ & line_max); }
+
+ private:
+  // User-space addresses have 48 bits at most on the systems that Gyre runs on.
+  static constexpr int line_bits = 16;
+  static constexpr std::uint64_t line_max = 0xffff;
+
+  std::uint64_t bits_ = 0;
+};
+
 // What stands in front of a root frame.
 struct TaskRecord {
   TaskContext context;
-  std::coroutine_handle<> joiner;  // who waits for the task's end
+  TaskContext* joiner = nullptr;   // who waits for the task's end
   const char* name = nullptr;      // a literal, or null
 };
 static_assert(sizeof(TaskRecord) == root_prefix);

@@ -16,6 +16,7 @@
 
 namespace gyre {
 
+class Scheduler;
 class TaskContext;
 
 namespace detail {
@@ -34,8 +35,11 @@ struct FreeBlock {
 struct ThreadState {
   // Frames of more granules than this take the slow path: frame_classes, or 0 while the next frame is to be a root's.
   std::size_t pooled_granules_max = frame_classes;
-  // The task that runs on this thread; null between tasks.
+  // Symmetric transfers left until one has to go through the loop; see Scheduler.
+  std::uint32_t transfers_left = 1;
+  // The task that runs on this thread, and who runs it; null between tasks.
   TaskContext* current = nullptr;
+  Scheduler* scheduler = nullptr;
   // The root frame that the last begin_root() brought; see RootAllocation.
   void* root_frame = nullptr;
   // Frames allocated so far on this thread; counted in builds with debug checks only.

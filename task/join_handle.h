@@ -90,10 +90,10 @@ class JoinHandle {
       TaskContext& task = *frame.promise().context;
       if (task.cancel_requested()) return false;
       detail::TaskRecord& record = handle_.record();
-      GYRE_CHECK_HINT(!record.joiner, "two tasks wait for one JoinHandle");
+      GYRE_CHECK_HINT(record.joiner == nullptr, "two tasks wait for one JoinHandle");
       GYRE_CHECK_HINT(&record.context != &task, "a task waits for itself");
-      record.joiner = frame;
-      task.wait_in(&record, detail::join_wait);
+      record.joiner = &task;
+      task.wait_in(&record, detail::join_wait, frame.address());
       return true;
     }
     detail::as_result<T> await_resume() {

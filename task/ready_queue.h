@@ -30,6 +30,11 @@ class ReadyQueue {
     frames_[tail_++ & mask_] = frame;
   }
 
+  void push_front(void* frame) noexcept {
+    GYRE_DCHECK(size() <= mask_);
+    frames_[--head_ & mask_] = frame;
+  }
+
   // Precondition: !empty().
   void* pop() noexcept {
     return frames_[head_++ & mask_];

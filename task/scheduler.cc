@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/task/cancel_scope.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
 
@@ -48,45 +49,47 @@ Scheduler::~Scheduler() {
 std::size_t Scheduler::run_ready(std::size_t at_most, Instant until) noexcept {
   // Reading the clock costs more than a short task.
   constexpr std::size_t clock_every = 64;
-  std::size_t batch = ready_.size();
-  if (batch > at_most) batch = at_most;
-  std::size_t ran = 0;
-  while (ran < batch) {
-    run_frame(ready_.pop());
-    ++ran;
-    if (until != never && ran % clock_every == 0 && clock_.now() >= until) break;
-  }
-  return ran;
+  detail::ThreadState& thread = detail::thread_state;
+  Scheduler* const outer = std::exchange(thread.scheduler, this);
+  thread.transfers_left = options_.transfers_max;
+  std::size_t left = at_most;
+  do {
+    std::size_t chunk = left < clock_every ? left : clock_every;
+    left -= chunk;
+    while (chunk != 0 && !ready_.empty()) {
+      --chunk;
+      run_frame(ready_.pop());
+    }
+    if (chunk != 0) {
+      left += chunk;
+      break;
+    }
+  } while (left != 0 && (until == never || clock_.now() < until));
+  thread.current = nullptr;
+  thread.scheduler = outer;
+  return at_most - left;
 }
 
 inline void Scheduler::run_frame(void* frame) noexcept {
   detail::thread_state.current = detail::promise_of(frame).context;
-  slice_ = options_.transfers_max;
   std::coroutine_handle<>::from_address(frame).resume();
-  if (attention_) [[unlikely]] attend();
+  if (finished_ != nullptr) [[unlikely]] destroy_finished();
 }
 
-// Goes on with a transfer that had used up its slice, as often as that happens, and destroys what has finished.
-void Scheduler::attend() noexcept {
-  while (attention_) {
-    attention_ = false;
-    if (void* const root = std::exchange(finished_, nullptr)) {
-      std::coroutine_handle<>::from_address(root).destroy();
-    }
-    if (void* const frame = std::exchange(next_, nullptr)) {
-      slice_ = options_.transfers_max;
-      std::coroutine_handle<>::from_address(frame).resume();
-    }
-  }
-  detail::thread_state.current = nullptr;
+void Scheduler::destroy_finished() noexcept {
+  std::coroutine_handle<>::from_address(std::exchange(finished_, nullptr)).destroy();
+}
+
+void Scheduler::put_first(void* frame) noexcept {
+  ready_.push_front(frame);
+  detail::thread_state.transfers_left = options_.transfers_max;
 }
 
 void Scheduler::run_nested(void* frame) noexcept {
   TaskContext* const outer = detail::thread_state.current;
-  const std::uint32_t outer_slice = slice_;
-  GYRE_CHECK(!attention_);
+  Scheduler* const outer_scheduler = std::exchange(detail::thread_state.scheduler, this);
   run_frame(frame);
-  slice_ = outer_slice;
+  detail::thread_state.scheduler = outer_scheduler;
   detail::thread_state.current = outer;
 }
 
@@ -99,5 +102,12 @@ std::uint32_t Scheduler::add_task() {
 void Scheduler::report(const TaskFailure& failure) noexcept {
   options_.on_task_failure(options_.failure_owner, failure);
 }
+
+std::coroutine_handle<> detail::transfer_through_queue(void* frame) noexcept {
+  promise_of(frame).context->scheduler().put_first(frame);
+  return std::noop_coroutine();
+}
+
+Scheduler& TaskContext::scheduler() const noexcept { return scope->scheduler(); }
 
 }  // namespace gyre

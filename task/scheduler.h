@@ -3,7 +3,7 @@
 // Threads: one; the thread that runs it owns it, and everything that its tasks use.
 // Invariants: 1. A frame is in the ready queue at most once. 2. Nobody is resumed but by run_ready(): completing,
 // cancelling or sending only queues frames. 3. At most transfers_max frames are nested on the stack, whatever the
-// compiler makes of symmetric transfer.
+// compiler makes of symmetric transfer: transfers are counted, and the last one goes through the queue's front.
 #pragma once
 
 #include <coroutine>
@@ -45,28 +45,9 @@ class Scheduler {
 
   // Queues a suspended frame of one of this scheduler's tasks.
   void ready(void* frame) noexcept { ready_.push(frame); }
-  void ready(std::coroutine_handle<> frame) noexcept { ready_.push(frame.address()); }
 
-  // Where to go on inside await_suspend: to `frame`, or, when the slice is used up, back to the loop, which then goes
-  // there first. One call counts as one nested frame.
-  std::coroutine_handle<> transfer(void* frame) noexcept {
-    if (--slice_ != 0) [[likely]] return std::coroutine_handle<>::from_address(frame);
-    next_ = frame;
-    attention_ = true;
-    slice_ = 1;
-    return std::noop_coroutine();
-  }
-
-  // Whether an operation that could complete at once may do so without going through the queue. Each call takes one
-  // from the slice, so that an always-ready socket cannot keep the others waiting.
-  bool may_continue() noexcept {
-    if (slice_ <= 1) [[unlikely]] return false;
-    --slice_;
-    return true;
-  }
-
-  // Runs what is ready now, `at_most` frames (what they make ready waits for the next call). Stops early once the clock
-  // has passed `until`. Returns the number of frames run.
+  // Runs ready frames, in the order of their queueing, until none is left or `at_most` have run. Stops early once the
+  // clock has passed `until`. Returns the number of frames run.
   std::size_t run_ready(std::size_t at_most, Instant until = never) noexcept;
   // Fires the timers that are due at now(). Returns their number.
   std::size_t fire_timers() noexcept { return timers_.fire_due(now_, ~std::size_t{0}); }
@@ -89,11 +70,10 @@ class Scheduler {
 
   // A task is added; makes sure that it can be queued. Returns its number. Throws bad_alloc.
   std::uint32_t add_task();
-  // A root frame has come to its end and may be destroyed once it is no longer running.
-  void bury(void* root_frame) noexcept {
-    finished_ = root_frame;
-    attention_ = true;
-  }
+  // A root frame has come to its end; it is destroyed as soon as it no longer runs.
+  void bury(void* root_frame) noexcept { finished_ = root_frame; }
+  // The transfer to `frame` has used up the slice: queues it in front of all others and starts a new slice.
+  void put_first(void* frame) noexcept;
   void remove_task() noexcept { --tasks_; }
   void report(const TaskFailure& failure) noexcept;
   // Resumes a frame from inside a running task (eager start), then returns to that one.
@@ -101,12 +81,9 @@ class Scheduler {
 
  private:
   void run_frame(void* frame) noexcept;
-  void attend() noexcept;
+  void destroy_finished() noexcept;
 
-  // Hot, in the order of use.
-  std::uint32_t slice_ = 1;   // transfers left
-  bool attention_ = false;    // next_ or finished_ is set
-  void* next_ = nullptr;      // runs before the queue
+  // Hot.
   void* finished_ = nullptr;  // a root frame to be destroyed
   ReadyQueue ready_;
   Instant now_;
@@ -118,5 +95,36 @@ class Scheduler {
   SchedulerOptions options_;
   TaskGroup* detached_;
 };
+
+namespace detail {
+
+// The out-of-line end of transfer() and may_continue().
+std::coroutine_handle<> transfer_through_queue(void* frame) noexcept;
+
+// Where to go on inside await_suspend: to `frame`, or, when the slice is used up, back to the loop, which then goes
+// there first. One call counts as one nested frame.
+//
+// The count is the thread's: reaching it through the task would put three dependent loads on the path of each await.
+inline std::coroutine_handle<> transfer(void* frame) noexcept {
+  if (--thread_state.transfers_left != 0) [[likely]] {
+    return std::coroutine_handle<>::from_address(frame);
+  }
+  return transfer_through_queue(frame);
+}
+
+// Whether an operation that could complete at once may do so without going through the queue. Each call takes one from
+// the slice, so that an always-ready socket cannot keep the others waiting.
+inline bool may_continue() noexcept {
+  if (thread_state.transfers_left <= 1) [[unlikely]] return false;
+  --thread_state.transfers_left;
+  return true;
+}
+
+}  // namespace detail
+
+inline void TaskContext::end_wait() noexcept {
+  leaf = nullptr;
+  scheduler().ready(frame);
+}
 
 }  // namespace gyre

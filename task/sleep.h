@@ -24,8 +24,7 @@ class [[nodiscard]] SleepAwaiter : private Timer {
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
     task_ = frame.promise().context;
-    frame_ = frame.address();
-    return begin();
+    return begin(frame.address());
   }
   Result<void> await_resume() const noexcept {
     if (!is_cancelled_) [[likely]] return {};
@@ -40,13 +39,12 @@ class [[nodiscard]] SleepAwaiter : private Timer {
 
  private:
   // False if there is nothing to wait for: the task is cancelled.
-  bool begin() noexcept;
+  bool begin(void* frame) noexcept;
   static void on_time(Timer& timer) noexcept;
   static void on_cancel(void* leaf, TaskContext& task) noexcept;
   static const WaitKind wait_kind;
 
   Instant deadline_;
-  void* frame_ = nullptr;
   TaskContext* task_ = nullptr;
   bool is_cancelled_ = false;
   bool from_now_ = false;
@@ -57,30 +55,21 @@ class [[nodiscard]] DelayAwaiter : public SleepAwaiter {
   explicit DelayAwaiter(Duration delay) noexcept : SleepAwaiter(FromNow{}, delay) {}
 };
 
-class [[nodiscard]] YieldAwaiter {
- public:
-  YieldAwaiter() noexcept = default;
-  YieldAwaiter(const YieldAwaiter&) = delete;
-  YieldAwaiter& operator=(const YieldAwaiter&) = delete;
-
+// Empty: that a task was cancelled meanwhile shows when it resumes.
+struct [[nodiscard]] YieldAwaiter {
   bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-    TaskContext& task = *frame.promise().context;
-    if (task.cancel_requested()) [[unlikely]] {
-      cancelled_ = &task;
-      return false;
-    }
-    task.scheduler->ready(frame.address());
-    return true;
+  void await_suspend(std::coroutine_handle<> frame) const noexcept {
+    thread_state.scheduler->ready(frame.address());
   }
   Result<void> await_resume() const noexcept {
-    if (cancelled_ == nullptr) [[likely]] return {};
-    return cancelled_->cancel_error(OperationKind::yield);
+    const TaskContext& task = *thread_state.current;
+    if (!task.cancel_requested()) [[likely]] return {};
+    return task.cancel_error(OperationKind::yield);
   }
+};
 
- private:
-  const TaskContext* cancelled_ = nullptr;
+struct [[nodiscard]] Yield {
+  YieldAwaiter operator co_await() const noexcept { return {}; }
 };
 
 class [[nodiscard]] CheckpointAwaiter {
@@ -98,8 +87,8 @@ class [[nodiscard]] CheckpointAwaiter {
       cancelled_ = &task;
       return false;
     }
-    if (task.scheduler->may_continue()) return false;
-    task.scheduler->ready(frame.address());
+    if (may_continue()) return false;
+    thread_state.scheduler->ready(frame.address());
     return true;
   }
   Result<void> await_resume() const noexcept {
@@ -123,7 +112,7 @@ inline detail::SleepAwaiter sleep_until(Instant deadline) noexcept {
 inline detail::DelayAwaiter sleep(Duration delay) noexcept { return detail::DelayAwaiter(delay); }
 
 // Lets the other ready tasks run first. Errors: cancelled, timed_out.
-inline detail::YieldAwaiter yield() noexcept { return {}; }
+inline detail::Yield yield() noexcept { return {}; }
 
 // Reports a cancelled scope; otherwise goes on, and lets others run only when this task's slice is used up. For long
 // loops without another await. Errors: cancelled, timed_out.

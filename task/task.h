@@ -13,7 +13,6 @@
 #include <exception>
 #include <memory>
 #include <new>
-#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -37,10 +36,10 @@ void finish_root(TaskContext& context, const Error* error, std::exception_ptr* e
 // for dump_tasks), later the result.
 template <typename T>
 union PromiseSlot {
-  PromiseSlot() noexcept : waits_at() {}
+  PromiseSlot() noexcept {}
   ~PromiseSlot() {}
 
-  std::source_location waits_at;
+  AwaitPlace waits_at;
   T value;
   std::exception_ptr exception;
 };
@@ -86,7 +85,7 @@ struct FinalAwaiter {
     TaskPromise<T>& promise = finished.promise();
     void* const awaiting = promise.awaiting_frame();
     if (awaiting != nullptr) [[likely]] {
-      return promise.context->scheduler->transfer(awaiting);
+      return transfer(awaiting);
     }
     promise.finish();
     return std::noop_coroutine();
@@ -101,10 +100,10 @@ class TaskPromiseCommon : public PromiseBase {
 
   TaskPromiseCommon() noexcept = default;
   ~TaskPromiseCommon() {
-    if (state() == has_value) {
-      slot_.value.~Stored();
-    } else if (state() == has_exception) {
+    if (state() == has_exception) [[unlikely]] {
       slot_.exception.~exception_ptr();
+    } else if constexpr (!std::is_trivially_destructible_v<Stored>) {
+      if (state() == has_value) slot_.value.~Stored();
     }
   }
 
@@ -124,9 +123,9 @@ class TaskPromiseCommon : public PromiseBase {
   // Every await passes here, and leaves its place for dump_tasks(). What comes back is always a value: g++ 12 copies an
   // awaiter that it is given a reference to.
   template <typename Awaitable>
-  auto await_transform(Awaitable&& awaitable, std::source_location where =
-                                                  std::source_location::current()) noexcept {
-    slot_.waits_at = where;
+  auto await_transform(Awaitable&& awaitable, const char* file = __builtin_FILE(),
+                       std::uint32_t line = __builtin_LINE()) noexcept {
+    slot_.waits_at = AwaitPlace(file, line);
     if constexpr (requires { static_cast<Awaitable&&>(awaitable).operator co_await(); }) {
       return static_cast<Awaitable&&>(awaitable).operator co_await();
     } else {
@@ -157,7 +156,6 @@ class TaskPromiseCommon : public PromiseBase {
     finish_root(*context, error, exception);
   }
 
-  std::source_location waits_at() const noexcept { return slot_.waits_at; }
 
  protected:
   void set_state(std::uintptr_t state) noexcept { awaiting = (awaiting & ~state_mask) | state; }
@@ -261,7 +259,7 @@ class [[nodiscard]] TaskAwaiter {
     PromiseBase& child = child_.promise();
     child.awaiting = reinterpret_cast<std::uintptr_t>(parent.address());
     child.context = parent.promise().context;
-    return child.context->scheduler->transfer(child_.address());
+    return transfer(child_.address());
   }
 
   T await_resume() { return child_.promise().take(); }

@@ -22,7 +22,8 @@ constexpr WaitKind group_wait{"group", cancel_group_join};
 
 void cancel_join(void* leaf, TaskContext& task) noexcept {
   auto& record = *static_cast<detail::TaskRecord*>(leaf);
-  task.scheduler->ready(std::exchange(record.joiner, {}));
+  record.joiner = nullptr;
+  task.end_wait();
 }
 
 }  // namespace
@@ -38,7 +39,7 @@ void finish_root(TaskContext& context, const Error* error, std::exception_ptr* e
 }  // namespace detail
 
 TaskGroup::TaskGroup(OnFailure on_failure)
-    : scope_({}, &require_task(), *require_task().scheduler, this), on_failure_(on_failure) {}
+    : scope_({}, &require_task(), require_task().scheduler(), this), on_failure_(on_failure) {}
 
 TaskGroup::TaskGroup(Scheduler& scheduler, OnFailure on_failure)
     : scope_({}, nullptr, scheduler, this), on_failure_(on_failure) {}
@@ -59,7 +60,7 @@ bool TaskGroup::refuses() const noexcept {
 TaskContext& TaskGroup::add_child(void* root, const SpawnOptions& options) {
   Scheduler& scheduler = scope_.scheduler_;
   auto* const record = new (static_cast<std::byte*>(root) - detail::root_prefix) detail::TaskRecord{
-      .context{scheduler, &scope_, scheduler.add_task()}, .joiner{}, .name = options.name};
+      .context{&scope_, scheduler.add_task()}, .name = options.name};
   TaskContext& child = record->context;
   const TaskContext* const spawner = current_task();
   if (spawner != nullptr) child.locals = spawner->locals;
@@ -73,16 +74,16 @@ TaskContext& TaskGroup::add_child(void* root, const SpawnOptions& options) {
 void TaskGroup::begin(TaskContext& child, const SpawnOptions& options) noexcept {
   void* const frame = detail::root_of(child);
   if (options.start == Start::eager) {
-    child.scheduler->run_nested(frame);
+    scope_.scheduler_.run_nested(frame);
   } else {
-    child.scheduler->ready(frame);
+    scope_.scheduler_.ready(frame);
   }
 }
 
 void TaskGroup::child_finished(TaskContext& child, const Error* error,
                                std::exception_ptr* exception) noexcept {
   detail::TaskRecord& record = reinterpret_cast<detail::TaskRecord&>(child);
-  Scheduler& scheduler = *child.scheduler;
+  Scheduler& scheduler = scope_.scheduler_;
   (child.previous != nullptr ? child.previous->next : first_) = child.next;
   (child.next != nullptr ? child.next->previous : last_) = child.previous;
   --children_;
@@ -103,24 +104,17 @@ void TaskGroup::child_finished(TaskContext& child, const Error* error,
     if (on_failure_ == OnFailure::cancel_siblings) scope_.cancel();
   }
 
-  if (record.joiner) {
-    detail::promise_of(record.joiner.address()).context->end_wait();
-    scheduler.ready(std::exchange(record.joiner, {}));
-  }
-  if (children_ == 0 && waiting_frame_ != nullptr) {
-    waiting_task_->end_wait();
-    scheduler.ready(std::exchange(waiting_frame_, nullptr));
-  }
+  if (record.joiner != nullptr) std::exchange(record.joiner, nullptr)->end_wait();
+  if (children_ == 0 && waiting_ != nullptr) std::exchange(waiting_, nullptr)->end_wait();
   if ((child.state & TaskContext::has_handle_bit) == 0) scheduler.bury(detail::root_of(child));
 }
 
 void TaskGroup::wait(void* frame, TaskContext& task) noexcept {
-  GYRE_CHECK_HINT(waiting_frame_ == nullptr, "two tasks join one TaskGroup");
+  GYRE_CHECK_HINT(waiting_ == nullptr, "two tasks join one TaskGroup");
   GYRE_CHECK_HINT(scope_.task() == nullptr || scope_.task() == &task,
                   "a TaskGroup is joined by another task than made it");
-  waiting_frame_ = frame;
-  waiting_task_ = &task;
-  task.wait_in(this, group_wait);
+  waiting_ = &task;
+  task.wait_in(this, group_wait, frame);
 }
 
 Result<void> TaskGroup::end() noexcept {

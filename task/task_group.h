@@ -158,8 +158,7 @@ class TaskGroup {
   TaskContext* first_ = nullptr;
   TaskContext* last_ = nullptr;
   std::size_t children_ = 0;
-  void* waiting_frame_ = nullptr;  // in join()
-  TaskContext* waiting_task_ = nullptr;
+  TaskContext* waiting_ = nullptr;  // in join()
   std::vector<TaskFailure> failures_;
   OnFailure on_failure_;
   bool ended_ = false;
