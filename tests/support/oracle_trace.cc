@@ -51,11 +51,11 @@ std::vector<std::string> list_traces(std::string_view suffix) {
   return names;
 }
 
-void TraceLog::operator()(std::string_view event) {
+void TraceLog::note(std::string event) {
   const Duration elapsed = clock_.now() - start_;
   const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed);
   GYRE_CHECK(whole == elapsed);
-  events_.push_back(std::to_string(whole.count()) + ' ' + std::string(event));
+  events_.push_back(std::to_string(whole.count()) + ' ' + event);
 }
 
 std::string diff_traces(const std::vector<std::string>& expected, const std::vector<std::string>& actual) {

@@ -33,12 +33,19 @@ class TraceLog {
   TraceLog(const TraceLog&) = delete;
   TraceLog& operator=(const TraceLog&) = delete;
 
-  // Notes an event.
-  void operator()(std::string_view event);
+  // Notes an event, whose text is the parts one after the other: log(name, " got ", 3).
+  template <typename... Parts>
+  void operator()(const Parts&... parts) {
+    note((text_of(parts) + ...));
+  }
 
   const std::vector<std::string>& events() const noexcept { return events_; }
 
  private:
+  static std::string text_of(std::string_view text) { return std::string(text); }
+  static std::string text_of(int number) { return std::to_string(number); }
+  void note(std::string event);
+
   Clock& clock_;
   Instant start_;
   std::vector<std::string> events_;
