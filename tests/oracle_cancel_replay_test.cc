@@ -305,7 +305,7 @@ Task<void> timeout_nested_equal(TraceLog& log) { co_await nested_timeouts(log, 1
 Task<void> rescheduled(TraceLog& log, std::string_view name, Duration start, Duration then) {
   CancelScope scope(CancelScope::within(start));
   (void)co_await sleep(5ms);
-  const Instant now = current_task()->scheduler->clock().now();
+  const Instant now = current_task()->scheduler().clock().now();
   scope.reschedule(then == Duration::max() ? never : now + then);
   log("moved ", name);
   const Result<void> slept = co_await sleep(40ms);

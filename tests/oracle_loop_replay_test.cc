@@ -39,7 +39,7 @@ struct LogTimer : Timer {
 };
 
 Task<void> timer_equal_deadlines(TraceLog& log) {
-  Scheduler& scheduler = *current_task()->scheduler;
+  Scheduler& scheduler = current_task()->scheduler();
   std::vector<std::unique_ptr<LogTimer>> timers;
   for (int i = 0; i < 8; ++i) {
     timers.push_back(std::make_unique<LogTimer>(log, "timer " + std::to_string(i)));
@@ -53,7 +53,7 @@ Task<void> yields_do_not_starve_timers(TraceLog& log) {
     Flag() : Timer([](Timer& timer) noexcept { static_cast<Flag&>(timer).is_set = true; }) {}
     bool is_set = false;
   } fired;
-  Scheduler& scheduler = *current_task()->scheduler;
+  Scheduler& scheduler = current_task()->scheduler();
   scheduler.timers().arm(fired, scheduler.now());
   log("start");
   for (int i = 0; i < 100; ++i) {
@@ -230,7 +230,7 @@ Task<void> current_task_scenario(TraceLog& log) {
 std::string names_of_all_tasks() {
   std::vector<std::string> names;
   visit_tasks(
-      current_task()->scheduler->detached(),
+      current_task()->scheduler().detached(),
       [](void* to, TaskContext& task) { static_cast<std::vector<std::string>*>(to)->emplace_back(task.name()); },
       &names);
   std::sort(names.begin(), names.end());
@@ -254,7 +254,7 @@ Task<void> all_tasks(TraceLog& log) {
 }
 
 Task<void> detached_failure(TraceLog& log) {
-  TaskGroup& detached = current_task()->scheduler->detached();
+  TaskGroup& detached = current_task()->scheduler().detached();
   detached.spawn(failer, log, "a", 10ms);
   detached.spawn(sleeper, log, "b", 20ms);
   (void)co_await sleep(30ms);
@@ -262,7 +262,7 @@ Task<void> detached_failure(TraceLog& log) {
 }
 
 Task<void> detached_failure_held(TraceLog& log) {
-  TaskGroup& detached = current_task()->scheduler->detached();
+  TaskGroup& detached = current_task()->scheduler().detached();
   auto handle = detached.spawn(failer, log, "a", 10ms);
   (void)co_await sleep(20ms);
   log("main lets go");

@@ -1,39 +1,32 @@
 #include "oracle_replay.h"
 
-#include <limits>
-
 #include <gyre/task/sleep.h>
+
+#include "task_fixture.h"
 
 namespace gyre::testing {
 namespace {
 
-class VirtualClock final : public Clock {
- public:
-  Instant now() noexcept override { return now_; }
-  void advance_to(Instant then) noexcept { now_ = then; }
-
- private:
-  Instant now_{Duration(0)};
-};
-
 // More turns than any scenario needs.
 constexpr int turns_max = 10000;
+// Frames that run before timers are looked at again.
+constexpr std::size_t frames_per_turn = 64;
 
 void sink(void* owner, const TaskFailure& failure) noexcept {
   (*static_cast<TraceLog*>(owner))("sink ", name_of(failure.error));
 }
 
 // True if everything has ended.
-bool run_turns(Scheduler& scheduler, VirtualClock& clock) {
+bool run_turns(Scheduler& scheduler, ManualClock& clock) {
   for (int turn = 0; turn < turns_max; ++turn) {
     scheduler.update_now();
     scheduler.fire_timers();
-    scheduler.run_ready(std::numeric_limits<std::size_t>::max());
+    scheduler.run_ready(frames_per_turn);
     if (scheduler.has_ready()) continue;
     if (scheduler.tasks() == 0) return true;
     const Instant next = scheduler.timers().next_deadline();
     if (next == never) return false;
-    if (next > clock.now()) clock.advance_to(next);
+    clock.advance_to(next);
   }
   return false;
 }
@@ -43,7 +36,7 @@ bool run_turns(Scheduler& scheduler, VirtualClock& clock) {
 std::ostream& operator<<(std::ostream& out, const Replay& replay) { return out << replay.name; }
 
 std::vector<std::string> run_replay(const Replay& replay) {
-  VirtualClock clock;
+  ManualClock clock;
   TraceLog log(clock);
   Scheduler scheduler(clock, {.on_task_failure = sink, .failure_owner = &log});
   scheduler.detached().spawn(SpawnOptions{.name = "main"}, replay.run, log);
