@@ -83,6 +83,7 @@ struct Descriptor {
   std::uint16_t operations = 0;      // in flight
   Operation* parked_input = nullptr;   // readiness backends: who waits for input
   Operation* parked_output = nullptr;  // ... for output
+  Operation* closing = nullptr;        // the close operation in flight
 };
 
 // What is attached.

@@ -44,7 +44,13 @@ inline constexpr long number_io_uring_enter = 426;
 inline constexpr long number_io_uring_register = 427;
 inline constexpr long number_pidfd_open = 434;
 inline constexpr long number_close_range = 436;
+inline constexpr long number_openat2 = 437;
 inline constexpr long number_epoll_pwait2 = 441;
+
+// preadv2, pwritev2: only what needs no disk.
+inline constexpr int no_wait = RWF_NOWAIT;
+// get_flags() of a pipe that keeps packets apart.
+inline constexpr int packet_pipe = O_DIRECT;
 
 // What the kernel accepts in one transfer, and what we ask for at most: 1 GiB. More would only be cut by the kernel at
 // 2^31 - 4096, and io_uring's lengths have 32 bits.
@@ -219,7 +225,7 @@ inline std::int64_t pwritev2(NativeDescriptor fd, const iovec* slices, int count
 // Not yet: EAGAIN. Returned: EINVAL (neither is a pipe, or the file system cannot), EPIPE, ENOMEM, ESPIPE, and as read and write.
 inline std::int64_t splice(NativeDescriptor from, NativeDescriptor to, std::size_t size,
                            const Site& site = Site::current()) noexcept {
-  constexpr unsigned flags = 1u | 2u;  // SPLICE_F_MOVE | SPLICE_F_NONBLOCK, which headers hide behind _GNU_SOURCE
+  constexpr unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
   return call_whole<SYS_splice>(site, from, nullptr, to, nullptr, size, flags);
 }
 
@@ -235,6 +241,11 @@ inline std::int64_t sendfile(NativeDescriptor to, NativeDescriptor from, std::in
 // ENOSPC, EROFS, ETXTBSY, EINVAL, EPERM, ENOMEM, ENXIO, EOVERFLOW.
 std::int64_t openat(NativeDescriptor directory, const char* path, int flags, unsigned mode,
                     const Site& site = Site::current()) noexcept;
+
+// As openat, if that can be done without waiting for a disk (openat2 with RESOLVE_CACHED, Linux 5.12).
+// Not yet: EAGAIN (it cannot). Returned: as openat, and ENOSYS, E2BIG.
+std::int64_t open_cached(NativeDescriptor directory, const char* path, int flags, unsigned mode,
+                         const Site& site = Site::current()) noexcept;
 
 // Returned: EIO, ENOSPC, EDQUOT, EROFS, EINVAL (cannot be synchronised).
 std::int64_t fsync(NativeDescriptor fd, const Site& site = Site::current()) noexcept;
@@ -325,8 +336,8 @@ std::int64_t take_socket_error(NativeDescriptor fd, const Site& site = Site::cur
 
 // --- epoll -----------------------------------------------------------------------------------------------------------
 
-// `operation`: EPOLL_CTL_ADD, _MOD, _DEL. Bug also: EEXIST, EINVAL, ELOOP.
-// Returned: ENOMEM, ENOSPC (the limit on watches), EPERM (cannot be polled: a regular file), ENOENT.
+// `operation`: EPOLL_CTL_ADD, _MOD, _DEL. Bug also: EINVAL.
+// Returned: EEXIST (ADD: is there already), ELOOP (an epoll inside itself), ENOMEM, ENOSPC (the limit on watches), EPERM (cannot be polled: a regular file), ENOENT.
 std::int64_t epoll_ctl(NativeDescriptor epoll, int operation, NativeDescriptor fd,
                        epoll_event* event, const Site& site = Site::current()) noexcept;
 

@@ -1,0 +1,106 @@
+// The epoll poller: one registration per descriptor, no epoll_ctl per operation.
+#include <array>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include <gyre/platform/check.h>
+#include <gyre/platform/poller_backends.h>
+#include <gyre/platform/readiness.h>
+#include <gyre/platform/syscalls_linux.h>
+
+namespace gyre {
+namespace {
+
+// No slot has this number.
+constexpr std::uint64_t wake_token = ~std::uint64_t{0};
+
+constexpr std::uint32_t all_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+
+class EpollPoller final : public ReadinessPoller {
+ public:
+  EpollPoller(const PollerOptions& options, UniqueFd epoll, UniqueFd wake_fd) noexcept
+      : ReadinessPoller(options), epoll_(std::move(epoll)), wake_fd_(std::move(wake_fd)) {}
+  ~EpollPoller() override { stop_worker(); }
+
+  std::string_view name() const noexcept override { return "epoll"; }
+  NativeDescriptor native_handle() const noexcept override {
+    enter_foreign_loop();
+    return epoll_.get();
+  }
+
+ protected:
+  std::int64_t watch(Descriptor& descriptor) noexcept override {
+    epoll_event event{};
+    event.events = all_events;
+    event.data.u64 = DescriptorTable::id(descriptor).token();
+    return sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor.native, &event);
+  }
+
+  // ENOENT and EPERM: it was not there. Nobody could do anything about the others.
+  void unwatch(Descriptor& descriptor) noexcept override {
+    epoll_event event{};  // before Linux 2.6.9 it had to be there
+    (void)sys::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor.native, &event);
+  }
+
+  std::size_t fetch(Duration timeout) noexcept override {
+    constexpr int events_max = static_cast<int>(std::tuple_size_v<decltype(events_)>);
+    const std::int64_t count =
+        timeout <= Duration::zero()
+            ? sys::epoll_poll(epoll_.get(), events_.data(), events_max)
+            : sys::epoll_wait(epoll_.get(), events_.data(), events_max, timeout);
+    std::size_t events = 0;
+    for (std::int64_t i = 0; i < count; ++i) {  // a negative count is EINTR: no events
+      const epoll_event& event = events_[static_cast<std::size_t>(i)];
+      const std::uint64_t token = event.data.u64;
+      if (token == wake_token) continue;
+      ++events;
+      on_event(SlotId::from_token(token), to_state(event.events));
+    }
+    return events;
+  }
+
+  // The eventfd is registered edge-triggered and never read: each write is an edge, whatever the counter says (it would
+  // take 2^64 - 2 of them to fill it). A wake-up that was written late finds us awake, or asleep again, and then only costs a turn; it cannot be
+  // missed, because an edge is reported only after it was written, and it is written only after `notified` was.
+  void signal() const noexcept override {
+    const std::uint64_t one = 1;
+    (void)sys::write(wake_fd_.get(), &one, sizeof(one));
+  }
+
+ private:
+  static std::uint16_t to_state(std::uint32_t events) noexcept {
+    unsigned state = 0;
+    if ((events & EPOLLIN) != 0) state |= may_read;
+    if ((events & EPOLLOUT) != 0) state |= may_write;
+    if ((events & ~(EPOLLIN | EPOLLOUT)) != 0) [[unlikely]] {
+      state |= may_read | read_ended;
+      if ((events & (EPOLLERR | EPOLLHUP)) != 0) state |= may_write | write_ended;
+    }
+    return static_cast<std::uint16_t>(state);
+  }
+
+  const UniqueFd epoll_;
+  const UniqueFd wake_fd_;
+  std::array<epoll_event, 256> events_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Poller>> make_epoll_poller(const PollerOptions& options) {
+  Result<UniqueFd> epoll = sys::epoll_create1();
+  if (!epoll) return epoll.error();
+  Result<UniqueFd> wake_fd = sys::eventfd(0);
+  if (!wake_fd) return wake_fd.error();
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = wake_token;
+  const std::int64_t added = sys::epoll_ctl(epoll->get(), EPOLL_CTL_ADD, wake_fd->get(), &event);
+  if (added < 0) return Error::system(static_cast<std::int32_t>(-added), OperationKind::setup);
+  std::unique_ptr<Poller> poller(
+      new (std::nothrow) EpollPoller(options, std::move(*epoll), std::move(*wake_fd)));
+  if (poller == nullptr) return Error::system(ENOMEM, OperationKind::setup);
+  return poller;
+}
+
+}  // namespace gyre

@@ -1,0 +1,549 @@
+#include <gyre/platform/readiness.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include <gyre/platform/check.h>
+#include <gyre/platform/syscalls_posix.h>
+
+namespace gyre {
+namespace {
+
+constexpr Duration sleep_max = std::chrono::hours(24);  // who sleeps longer is woken in between, and sleeps again
+
+}  // namespace
+
+ReadinessPoller::ReadinessPoller(const PollerOptions& options) noexcept
+    : clock_(options.clock == nullptr ? steady_clock() : *options.clock),
+      completions_max_(std::max(1u, options.completions_max)),
+      lent_(options.lent_buffers, options.lent_buffer_size),
+      worker_(*this) {}
+
+ReadinessPoller::~ReadinessPoller() {
+  GYRE_CHECK_HINT(in_flight_ == 0, "shutdown() comes before the destructor");
+  table_.for_each([](Descriptor& descriptor) {
+    if (kind_of(descriptor) != DescriptorKind::foreign) sys::close(descriptor.native);
+  });
+}
+
+// --- Descriptors -----------------------------------------------------------------------------------------------------
+
+Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) noexcept {
+  GYRE_CHECK_HINT(static_cast<bool>(fd), "attach() needs an open descriptor");
+  const bool is_foreign = kind == DescriptorKind::foreign;
+  const NativeDescriptor native = fd.get();
+  if (is_foreign) (void)fd.release();  // left open, also on failure
+
+  if (!due_.reserve(2 * table_.size() + 2)) return Error::system(ENOMEM, OperationKind::setup);
+  Descriptor* const descriptor = table_.add(native);
+  if (descriptor == nullptr) return Error::system(ENOMEM, OperationKind::setup);
+  // Reading starts with waiting for an event: what has just been opened seldom has data. Writing can be tried at once.
+  descriptor->state = static_cast<std::uint16_t>(
+      may_write | static_cast<std::uint16_t>(kind) << kind_shift);
+
+  std::int64_t result = 0;
+  if (kind == DescriptorKind::stream) {
+    // The flag is of the open file, which may be shared: a terminal stays non-blocking for our siblings, too. There is
+    // no other way to read it without waiting.
+    make_non_blocking(*descriptor);
+    sys::ignore_broken_pipes();
+  }
+  if (kind == DescriptorKind::file) {
+    result = -EPERM;
+  } else {
+    ++stats_.system_calls;
+    result = watch(*descriptor);
+  }
+  if (result == -EPERM) {
+    descriptor->state |= always_ready | may_read;
+    result = 0;
+  }
+  if (result < 0) {
+    table_.remove(*descriptor);
+    return Error::system(static_cast<std::int32_t>(-result), OperationKind::setup);
+  }
+  (void)fd.release();
+  return descriptor;
+}
+
+// The registration belongs to the open file, not to its number: it would outlive close() if somebody else (a child, a
+// duplicate) holds the file, and then report for ever events that nobody can stop. So it is always taken out first.
+void ReadinessPoller::forget(Descriptor& descriptor) noexcept {
+  GYRE_CHECK_HINT(descriptor.operations == 0, "operations of the descriptor are in flight");
+  GYRE_CHECK_HINT(descriptor.native != no_descriptor, "the descriptor is not attached");
+  if (is_watched(descriptor)) {
+    ++stats_.system_calls;
+    unwatch(descriptor);
+  }
+  table_.remove(descriptor);
+}
+
+UniqueFd ReadinessPoller::detach(Descriptor& descriptor) noexcept {
+  UniqueFd fd(descriptor.native);
+  forget(descriptor);
+  return fd;
+}
+
+void ReadinessPoller::close(Descriptor& descriptor) noexcept {
+  const NativeDescriptor native = descriptor.native;
+  const bool is_foreign = kind_of(descriptor) == DescriptorKind::foreign;
+  forget(descriptor);
+  if (is_foreign) return;
+  ++stats_.system_calls;
+  sys::close(native);
+}
+
+// A descriptor that has brought nothing but idle events is taken out; restore() puts it back once somebody waits for it.
+void ReadinessPoller::note_idle(Descriptor& descriptor) noexcept {
+  if ((descriptor.state & idle_all) != idle_all) {
+    descriptor.state = static_cast<std::uint16_t>(descriptor.state + idle_one);
+    return;
+  }
+  // An event that a parked operation waits for may still come.
+  if (descriptor.parked_input != nullptr || descriptor.parked_output != nullptr) return;
+  ++stats_.system_calls;
+  ++stats_.quarantined;
+  unwatch(descriptor);
+  // Nobody tells us any more what is ready, so everything may be.
+  descriptor.state |= quarantined | may_read | may_write;
+}
+
+void ReadinessPoller::restore(Descriptor& descriptor) noexcept {
+  descriptor.state &= static_cast<std::uint16_t>(~(quarantined | idle_all));
+  ++stats_.system_calls;
+  const std::int64_t result = watch(descriptor);
+  if (result >= 0) return;
+  descriptor.state |= quarantined;
+  for (Operation* const operation : {descriptor.parked_input, descriptor.parked_output}) {
+    if (operation == nullptr) continue;
+    if ((operation->token & token_due) != 0) due_.remove(*operation);
+    if ((operation->token & token_unlent) != 0) unlent_.remove(*operation);
+    unpark(*operation);
+    operation->result = result;
+    done_.push(*operation);
+  }
+}
+
+// --- Starting and cancelling -----------------------------------------------------------------------------------------
+
+ReadinessPoller::Side ReadinessPoller::side_of(OperationKind kind) noexcept {
+  switch (kind) {
+    case OperationKind::accept:
+    case OperationKind::receive:
+    case OperationKind::receive_vector:
+    case OperationKind::receive_message:
+    case OperationKind::receive_batch:
+    case OperationKind::receive_lent:
+    case OperationKind::readable: return Side::input;
+    case OperationKind::connect:
+    case OperationKind::send:
+    case OperationKind::send_vector:
+    case OperationKind::send_message:
+    case OperationKind::send_batch:
+    case OperationKind::writable:
+    case OperationKind::send_file: return Side::output;
+    case OperationKind::splice: return Side::both;
+    case OperationKind::read_at:
+    case OperationKind::write_at:
+    case OperationKind::open_file: return Side::file;
+    default: return Side::none;
+  }
+}
+
+// Done inside start().
+bool ReadinessPoller::answer(Operation& operation, std::int64_t result) noexcept {
+  operation.result = result;
+  operation.flags &= static_cast<std::uint16_t>(~operation_more);
+  ++stats_.inline_completions;
+  return true;
+}
+
+// Done, but the starter wants to hear of it from wait().
+bool ReadinessPoller::answer_later(Operation& operation, std::int64_t result) noexcept {
+  if ((operation.flags & operation_no_inline) == 0) return answer(operation, result);
+  operation.state = OperationState::in_flight;
+  operation.token = 0;
+  operation.result = result;
+  ++in_flight_;
+  if (operation.descriptor != nullptr) ++operation.descriptor->operations;
+  done_.push(operation);
+  if (foreign_loop_) wake();
+  return false;
+}
+
+bool ReadinessPoller::start(Operation& operation) noexcept {
+  GYRE_CHECK_HINT(operation.is_idle(), "the operation is in flight");
+  Descriptor* const descriptor = operation.descriptor;
+  const Side side = side_of(operation.kind);
+  if (side >= Side::none) return start_unparked(operation);
+
+  GYRE_CHECK(descriptor != nullptr);
+  const bool reads = side == Side::input;
+  GYRE_CHECK_HINT((reads ? descriptor->parked_input : descriptor->parked_output) == nullptr,
+                  "one operation at a time in each direction");
+  if (shut_down_ || descriptor->closing != nullptr) [[unlikely]] {
+    return answer(operation, -ECANCELED);
+  }
+  if (side == Side::both) [[unlikely]] {
+    GYRE_CHECK_HINT(operation.source->parked_input == nullptr,
+                    "one operation at a time in each direction");
+    if (operation.source->closing != nullptr) return answer(operation, -ECANCELED);
+  }
+  const std::uint16_t ready = reads ? may_read : may_write;
+  const bool may_be_ready = (descriptor->state & ready) != 0;
+  constexpr std::uint16_t not_inline = operation_no_inline | operation_multishot;
+  operation.token = 0;
+  if (may_be_ready && (operation.flags & not_inline) == 0) {
+    const std::int64_t result = attempt(operation, *descriptor);
+    if (result != -EAGAIN) return answer(operation, result);
+  }
+  park(operation);
+  if (may_be_ready && (operation.flags & not_inline) != 0) {
+    if ((operation.token & token_parked) != 0) make_due(operation);
+    if (foreign_loop_) wake();
+  }
+  return false;
+}
+
+void ReadinessPoller::park(Operation& operation) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  const Side side = side_of(operation.kind);
+  operation.state = OperationState::in_flight;
+  operation.token |= token_parked;
+  ++in_flight_;
+  ++descriptor.operations;
+  (side == Side::input ? descriptor.parked_input : descriptor.parked_output) = &operation;
+  if (side == Side::both) {
+    Descriptor& source = *operation.source;
+    source.parked_input = &operation;
+    ++source.operations;
+    if ((source.state & quarantined) != 0) restore(source);
+  }
+  if ((descriptor.state & quarantined) != 0) [[unlikely]] restore(descriptor);
+}
+
+void ReadinessPoller::unpark(Operation& operation) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  operation.token &= ~token_parked;
+  if (descriptor.parked_input == &operation) {
+    descriptor.parked_input = nullptr;
+  } else {
+    GYRE_DCHECK(descriptor.parked_output == &operation);
+    descriptor.parked_output = nullptr;
+    if (operation.kind == OperationKind::splice) {
+      Descriptor& source = *operation.source;
+      source.parked_input = nullptr;
+      --source.operations;
+      if (source.closing != nullptr && source.operations == 1) done_.push(*source.closing);
+    }
+  }
+}
+
+// Operations that wait for no direction.
+bool ReadinessPoller::start_unparked(Operation& operation) noexcept {
+  Descriptor* const descriptor = operation.descriptor;
+  GYRE_CHECK((descriptor != nullptr) == (operation.kind != OperationKind::open_file));
+  if (shut_down_ || (descriptor != nullptr && descriptor->closing != nullptr)) {
+    return answer(operation, -ECANCELED);
+  }
+  operation.token = 0;
+  switch (operation.kind) {
+    case OperationKind::read_at:
+    case OperationKind::write_at:
+    case OperationKind::open_file: return start_file(operation);
+    case OperationKind::close: return start_close(operation);
+    case OperationKind::shutdown: {
+      // ShutdownSide is SHUT_RD, SHUT_WR, SHUT_RDWR.
+      ++stats_.system_calls;
+      return answer_later(operation, sys::shutdown(descriptor->native, static_cast<int>(operation.size)));
+    }
+    default: break;
+  }
+  GYRE_CHECK_HINT(false, "this kind of operation is not for a poller");
+  return true;
+}
+
+bool ReadinessPoller::start_file(Operation& operation) noexcept {
+  if ((operation.flags & operation_no_inline) == 0) {
+    ++stats_.system_calls;
+    const std::int64_t result = try_file_call(operation);
+    if (result != -EAGAIN) return answer(operation, result);
+  }
+  // Before add(): from then on the worker may be done at any time.
+  operation.state = OperationState::in_flight;
+  operation.token = token_worker;
+  if (!worker_.add(operation)) {
+    operation.state = OperationState::idle;
+    return answer_later(operation, make_file_call(operation));  // no thread: the loop has to wait for the disk
+  }
+  ++in_flight_;
+  ++with_worker_;
+  if (operation.descriptor != nullptr) ++operation.descriptor->operations;
+  return false;
+}
+
+bool ReadinessPoller::start_close(Operation& operation) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  if (descriptor.operations == 0 && (operation.flags & operation_no_inline) == 0) {
+    close(descriptor);
+    return answer(operation, 0);
+  }
+  operation.state = OperationState::in_flight;
+  operation.result = 0;
+  ++in_flight_;
+  ++descriptor.operations;
+  descriptor.closing = &operation;
+  for (Operation* const parked : {descriptor.parked_input, descriptor.parked_output}) {
+    if (parked != nullptr) cancel(*parked);
+  }
+  if (descriptor.operations == 1) done_.push(operation);
+  if (foreign_loop_) wake();
+  return false;
+}
+
+void ReadinessPoller::cancel(Operation& operation) noexcept {
+  if (operation.state != OperationState::in_flight) return;
+  operation.state = OperationState::cancelling;
+  if ((operation.token & token_parked) != 0) {
+    if ((operation.token & token_unlent) != 0) {
+      unlent_.remove(operation);
+      operation.token &= ~token_unlent;
+    }
+    if ((operation.token & token_due) == 0) make_due(operation);
+  } else if ((operation.token & token_worker) != 0 && worker_.remove(operation)) {
+    take_back(operation);
+  } else {
+    return;  // its result is known, or on the way
+  }
+  if (foreign_loop_) wake();
+}
+
+// --- Completing ------------------------------------------------------------------------------------------------------
+
+void ReadinessPoller::make_due(Operation& operation) noexcept {
+  operation.token |= token_due;
+  due_.push(operation);
+}
+
+void ReadinessPoller::on_event(SlotId id, std::uint16_t ready) noexcept {
+  Descriptor* const descriptor = table_.find(id);
+  if (descriptor == nullptr) return;  // of a descriptor that was closed meanwhile
+  descriptor->state |= ready;
+  bool idle = true;
+  Operation* const input = descriptor->parked_input;
+  if (input != nullptr && (ready & may_read) != 0) {
+    idle = false;
+    if ((input->token & (token_due | token_unlent)) == 0) make_due(*input);
+  }
+  Operation* const output = descriptor->parked_output;
+  if (output != nullptr && (ready & may_write) != 0) {
+    idle = false;
+    if ((output->token & token_due) == 0) make_due(*output);
+  }
+  if (idle) [[unlikely]] {
+    note_idle(*descriptor);
+  } else {
+    descriptor->state &= static_cast<std::uint16_t>(~idle_all);
+  }
+}
+
+void ReadinessPoller::run_due(std::size_t completions_max) noexcept {
+  // What becomes due meanwhile is for the next wait: so each operation is tried once, and the others get their turn.
+  for (std::size_t count = due_.size(); count > 0 && delivered_ < completions_max; --count) {
+    Operation* const operation = due_.pop();
+    operation->token &= ~token_due;
+    run(*operation);
+  }
+  while (delivered_ < completions_max) {
+    Operation* const operation = done_.pop();
+    if (operation == nullptr) break;
+    finish(*operation, operation->result);
+  }
+}
+
+void ReadinessPoller::run(Operation& operation) noexcept {
+  if (operation.state == OperationState::cancelling) {
+    finish(operation, -ECANCELED);
+    return;
+  }
+  if ((operation.flags & operation_multishot) != 0) {
+    run_multishot(operation);
+    return;
+  }
+  const std::int64_t result = attempt(operation, *operation.descriptor);
+  if (result != -EAGAIN) finish(operation, result);
+}
+
+void ReadinessPoller::run_multishot(Operation& operation) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  for (std::size_t count = 0; count < multishot_budget && delivered_ < completions_max_; ++count) {
+    if (count > 0 && (descriptor.state & may_read) == 0) return;  // the short-read rule: empty
+    const std::int64_t result = attempt(operation, descriptor);
+    if (result == -EAGAIN) return;
+    const bool is_end = result < 0 || (result == 0 && operation.kind == OperationKind::receive_lent);
+    if (is_end) {
+      finish(operation, result);
+      return;
+    }
+    operation.result = result;
+    operation.flags |= operation_more;
+    ++delivered_;
+    operation.complete(operation);
+    if (operation.state != OperationState::in_flight) return;  // cancelled, and due because of that
+  }
+  if ((operation.token & token_due) == 0) make_due(operation);
+}
+
+void ReadinessPoller::finish(Operation& operation, std::int64_t result) noexcept {
+  Descriptor* const descriptor = operation.descriptor;
+  if ((operation.token & token_parked) != 0) unpark(operation);
+  operation.token = 0;
+  operation.state = OperationState::idle;
+  operation.flags &= static_cast<std::uint16_t>(~operation_more);
+  operation.result = result;
+  --in_flight_;
+  ++delivered_;
+  if (descriptor != nullptr) {
+    --descriptor->operations;
+    if (descriptor->closing != nullptr) [[unlikely]] {
+      if (descriptor->closing == &operation) {
+        descriptor->closing = nullptr;
+        close(*descriptor);
+      } else if (descriptor->operations == 1) {
+        done_.push(*descriptor->closing);
+      }
+    }
+  }
+  operation.complete(operation);
+}
+
+// The worker never began it.
+void ReadinessPoller::take_back(Operation& operation) noexcept {
+  operation.token = 0;
+  operation.result = -ECANCELED;
+  --with_worker_;
+  done_.push(operation);
+}
+
+void ReadinessPoller::take_from_worker() noexcept {
+  for (Operation* operation = worker_.take_done(); operation != nullptr;) {
+    Operation* const next = operation->next;
+    --with_worker_;
+    operation->token = 0;
+    done_.push(*operation);
+    operation = next;
+  }
+}
+
+// --- Lent buffers ----------------------------------------------------------------------------------------------------
+
+void ReadinessPoller::give_back(void* buffer) noexcept {
+  lent_.give_back(buffer);
+  Operation* const operation = unlent_.pop();
+  if (operation == nullptr) return;
+  operation->token &= ~token_unlent;
+  make_due(*operation);
+  if (foreign_loop_) wake();
+}
+
+// --- Waiting ---------------------------------------------------------------------------------------------------------
+
+std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
+  ++stats_.waits;
+  delivered_ = 0;
+  bool woken = stop_sleeping();
+  for (;;) {
+    if (with_worker_ != 0) take_from_worker();
+    Duration timeout = Duration::zero();
+    const bool may_sleep = !woken && due_.empty() && done_.empty() && deadline > Instant();
+    if (may_sleep) {
+      timeout = deadline == never ? Duration::max() : std::min(deadline - clock_.now(), sleep_max);
+    }
+    std::size_t events = 0;
+    if (timeout > Duration::zero()) {
+      ++stats_.blocking_waits;
+      Wakefulness expected = Wakefulness::awake;
+      // Release: pairs with wake(), though nothing is published by going to sleep. Failure: notified, so do not sleep.
+      if (!wakefulness_.compare_exchange_strong(expected, Wakefulness::sleeping,
+                                                std::memory_order_acq_rel)) {
+        timeout = Duration::zero();
+      }
+    }
+    ++stats_.system_calls;
+    events = fetch(timeout);
+    if (stop_sleeping()) woken = true;
+    if (with_worker_ != 0) take_from_worker();
+    run_due(completions_max_);
+    if (delivered_ > 0) break;
+    if (events > 0) ++stats_.idle_polls;
+    if (woken) break;
+    if (deadline == never) continue;
+    if (deadline <= Instant() || clock_.now() >= deadline) break;
+  }
+  stats_.completions += delivered_;
+  if (foreign_loop_) hand_to_foreign_loop();
+  return delivered_;
+}
+
+// True if somebody called wake() since the last time.
+bool ReadinessPoller::stop_sleeping() noexcept {
+  if (wakefulness_.load(std::memory_order_relaxed) == Wakefulness::awake) return false;
+  // Acquire: what the waker did before wake() is seen after wait() returns.
+  return wakefulness_.exchange(Wakefulness::awake, std::memory_order_acq_rel) == Wakefulness::notified;
+}
+
+void ReadinessPoller::wake() noexcept {
+  // Release: pairs with stop_sleeping(). Even if it says notified already: what was done since must be published too.
+  const Wakefulness before = wakefulness_.exchange(Wakefulness::notified, std::memory_order_acq_rel);
+  if (before != Wakefulness::sleeping) return;
+  wakes_.fetch_add(1, std::memory_order_relaxed);
+  signal();
+}
+
+void ReadinessPoller::enter_foreign_loop() const noexcept {
+  if (foreign_loop_) return;
+  foreign_loop_ = true;
+  hand_to_foreign_loop();
+}
+
+// Inside a foreign loop we count as sleeping whenever wait() is not running, and what is pending must show.
+void ReadinessPoller::hand_to_foreign_loop() const noexcept {
+  if (!due_.empty() || !done_.empty()) {
+    wakefulness_.store(Wakefulness::notified, std::memory_order_release);
+    signal();
+    return;
+  }
+  Wakefulness expected = Wakefulness::awake;
+  if (!wakefulness_.compare_exchange_strong(expected, Wakefulness::sleeping,
+                                            std::memory_order_acq_rel) &&
+      expected == Wakefulness::notified) {
+    signal();
+  }
+}
+
+void ReadinessPoller::shutdown() noexcept {
+  shut_down_ = true;
+  table_.for_each([this](Descriptor& descriptor) {
+    for (Operation* const operation : {descriptor.parked_input, descriptor.parked_output}) {
+      if (operation != nullptr) cancel(*operation);
+    }
+  });
+  while (Operation* const operation = worker_.remove_first()) {
+    operation->state = OperationState::cancelling;
+    take_back(*operation);
+  }
+  // Bounded: only the file worker's call of the moment can take time.
+  while (in_flight_ > 0) wait(never);
+  worker_.stop();
+}
+
+PollerStats ReadinessPoller::stats() const noexcept {
+  PollerStats all = stats_;
+  all.wakes = wakes_.load(std::memory_order_relaxed);
+  all.system_calls += all.wakes;
+  return all;
+}
+
+}  // namespace gyre

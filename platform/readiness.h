@@ -1,0 +1,178 @@
+// ReadinessPoller: operations that complete, made from a system that only says what is ready (epoll, kqueue).
+//
+// An operation is tried; if it would block it is parked in its descriptor and tried again when the system says so. Each
+// descriptor is registered once, edge-triggered, for input, output and hang-up. Between edges the poller remembers in two
+// bits what *may* be ready. A bit is set by an event; it is cleared when a call answered EAGAIN, and also when a byte
+// stream transferred less than was asked (the kernel's buffer was then empty, or full; what comes later is a new edge),
+// which saves the call that would only answer EAGAIN. After a hang-up or an error there may be no further edge: then only
+// EAGAIN clears it.
+//
+// Invariants: 1. A parked operation is in exactly one of: its descriptor only (waits for an event); also in `due_` (will
+// be tried by the next wait); also in `unlent_` (waits for a lent buffer); with the file worker. 2. `due_` has room for
+// all parked operations. 3. An operation whose result is known waits in `done_`.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <gyre/platform/clock.h>
+#include <gyre/platform/descriptor_table.h>
+#include <gyre/platform/file_worker.h>
+#include <gyre/platform/lent_buffers.h>
+#include <gyre/platform/operation_list.h>
+#include <gyre/platform/operation_ring.h>
+#include <gyre/platform/poller.h>
+
+namespace gyre {
+
+class ReadinessPoller : public Poller {
+ public:
+  Result<Descriptor*> attach(UniqueFd fd, DescriptorKind kind) noexcept final;
+  UniqueFd detach(Descriptor& descriptor) noexcept final;
+  void close(Descriptor& descriptor) noexcept final;
+
+  bool start(Operation& operation) noexcept final;
+  void cancel(Operation& operation) noexcept final;
+  std::size_t wait(Instant deadline) noexcept final;
+  void wake() noexcept final;
+  void give_back(void* buffer) noexcept final;
+  void shutdown() noexcept final;
+
+  PollerStats stats() const noexcept final;
+  std::size_t in_flight() const noexcept final { return in_flight_; }
+
+ protected:
+  // Bits of Descriptor::state.
+  static constexpr std::uint16_t may_read = 1;
+  static constexpr std::uint16_t may_write = 2;
+  static constexpr std::uint16_t read_ended = 4;   // hang-up, error or urgent data: only EAGAIN clears may_read
+  static constexpr std::uint16_t write_ended = 8;  // the same for may_write
+
+  explicit ReadinessPoller(const PollerOptions& options) noexcept;
+  ~ReadinessPoller() override;
+
+  // What a system has to provide.
+
+  // Registers `descriptor`, edge-triggered, under its SlotId. What is ready already counts as an edge.
+  // 0, or a negated errno; EPERM: it is always ready.
+  virtual std::int64_t watch(Descriptor& descriptor) noexcept = 0;
+  virtual void unwatch(Descriptor& descriptor) noexcept = 0;
+  // Waits at most `timeout` (zero: not at all; Duration::max(): for ever) and calls on_event() for each event. Returns the number of events,
+  // without those of signal(). May return early.
+  virtual std::size_t fetch(Duration timeout) noexcept = 0;
+  // Makes the running or next fetch() return. Any thread.
+  virtual void signal() const noexcept = 0;
+
+  // An event: `ready` are bits of the state that are set by it.
+  void on_event(SlotId id, std::uint16_t ready) noexcept;
+  // From now on wake() always signals between waits, and so do we if the next wait would not sleep.
+  void enter_foreign_loop() const noexcept;
+  // To be called by the destructor, before signal() loses what it needs.
+  void stop_worker() noexcept { worker_.stop(); }
+
+  PollerStats stats_;
+
+ private:
+  enum class Side : std::uint8_t { input, output, both, none, file };
+  enum class Connection : std::uint8_t { good, pending, with_itself };
+  // Whether somebody has to signal(). Any thread (atomic).
+  //   awake -> sleeping: by wait(), before it sleeps     sleeping -> awake: by wait(), afterwards
+  //   any -> notified: by wake(), which signals if it was `sleeping`     notified -> awake: by wait()
+  enum class Wakefulness : std::uint8_t { awake, sleeping, notified };
+
+  // Descriptor::state, continued.
+  static constexpr std::uint16_t kind_shift = 4;  // two bits of DescriptorKind
+  static constexpr std::uint16_t always_ready = 1u << 6;   // the system does not watch it
+  static constexpr std::uint16_t quarantined = 1u << 7;    // not watched until somebody waits for it
+  static constexpr std::uint16_t classified = 1u << 8;     // byte_stream and local_stream are known
+  static constexpr std::uint16_t byte_stream = 1u << 9;    // a short transfer proves that the buffer is empty or full
+  static constexpr std::uint16_t local_stream = 1u << 10;  // ... unless the kernel says that descriptors came along
+  static constexpr std::uint16_t non_blocking = 1u << 11;  // O_NONBLOCK is set
+  static constexpr std::uint16_t idle_one = 1u << 12;      // four bits: events in a row that nobody waited for
+  static constexpr std::uint16_t idle_all = 15u << 12;
+
+  // Bits of Operation::token.
+  static constexpr std::uint32_t token_parked = 1;
+  static constexpr std::uint32_t token_due = 2;         // in due_
+  static constexpr std::uint32_t token_unlent = 4;      // in unlent_
+  static constexpr std::uint32_t token_worker = 8;      // with the file worker
+  static constexpr std::uint32_t token_connecting = 16; // the system has been asked
+  static constexpr std::uint32_t token_retry = 32;      // counts from here: retries
+
+  // Completions of one multishot operation before it queues again behind the others.
+  static constexpr std::size_t multishot_budget = 16;
+
+  static Side side_of(OperationKind kind) noexcept;
+  static DescriptorKind kind_of(const Descriptor& descriptor) noexcept {
+    return static_cast<DescriptorKind>((descriptor.state >> kind_shift) & 3);
+  }
+  static bool is_watched(const Descriptor& descriptor) noexcept {
+    return (descriptor.state & (always_ready | quarantined)) == 0;
+  }
+
+  // readiness.cc: the life of an operation.
+  bool answer(Operation& operation, std::int64_t result) noexcept;
+  bool answer_later(Operation& operation, std::int64_t result) noexcept;
+  void park(Operation& operation) noexcept;
+  void unpark(Operation& operation) noexcept;
+  bool start_unparked(Operation& operation) noexcept;
+  bool start_file(Operation& operation) noexcept;
+  bool start_close(Operation& operation) noexcept;
+  void make_due(Operation& operation) noexcept;
+  void run_due(std::size_t completions_max) noexcept;
+  void run(Operation& operation) noexcept;
+  void run_multishot(Operation& operation) noexcept;
+  void finish(Operation& operation, std::int64_t result) noexcept;
+  void take_back(Operation& operation) noexcept;
+  void take_from_worker() noexcept;
+  void forget(Descriptor& descriptor) noexcept;
+  void restore(Descriptor& descriptor) noexcept;
+  void note_idle(Descriptor& descriptor) noexcept;
+  bool stop_sleeping() noexcept;
+  void hand_to_foreign_loop() const noexcept;
+
+  // readiness_calls.cc: one try each: a result, or EAGAIN and the bit is cleared.
+  std::int64_t attempt(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_receive(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_send(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_vector(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_message(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_batch(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_receive_lent(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_accept(Descriptor& descriptor) noexcept;
+  std::int64_t try_connect(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_ready(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_splice(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t try_send_file(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t receive_some(Descriptor& descriptor, void* buffer, std::size_t size, bool peek) noexcept;
+  Connection check_connection(Operation& operation, Descriptor& descriptor) noexcept;
+  // After a call: `wanted` bytes were asked for; 0: a short transfer proves nothing.
+  static void note_read(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept;
+  static void note_written(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept;
+  void classify(Descriptor& descriptor) noexcept;
+  void make_non_blocking(Descriptor& descriptor) noexcept;
+
+  // Set once.
+  Clock& clock_;
+  const std::size_t completions_max_;
+
+  // Owner thread only.
+  DescriptorTable table_;
+  OperationRing due_;
+  OperationList done_;
+  OperationList unlent_;
+  LentBuffers lent_;
+  FileWorker worker_;
+  std::size_t in_flight_ = 0;
+  std::size_t with_worker_ = 0;
+  std::size_t delivered_ = 0;  // by the wait() that runs
+  bool shut_down_ = false;
+  mutable bool foreign_loop_ = false;
+
+  // Any thread (atomic). A line of its own: others write it.
+  alignas(64) mutable std::atomic<Wakefulness> wakefulness_ = Wakefulness::awake;
+  std::atomic<std::uint64_t> wakes_ = 0;
+};
+
+}  // namespace gyre
