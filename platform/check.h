@@ -28,6 +28,16 @@
 #define GYRE_FAULT_INJECTION 0
 #endif
 
+// try and catch for the few places that look into an exception of user code. Where exceptions are off there are none, and
+// the handler is left out: GYRE_TRY(statements) GYRE_CATCH(declaration, statements).
+#if defined(__cpp_exceptions)
+#define GYRE_TRY(...) try { __VA_ARGS__ }
+#define GYRE_CATCH(declaration, ...) catch (declaration) { __VA_ARGS__ }
+#else
+#define GYRE_TRY(...) { __VA_ARGS__ }
+#define GYRE_CATCH(declaration, ...)
+#endif
+
 namespace gyre {
 
 // Whether GYRE_DCHECK and the other debug-only checks are on. Never changes the layout of a type.

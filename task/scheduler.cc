@@ -1,6 +1,7 @@
 #include <gyre/task/scheduler.h>
 
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -19,12 +20,9 @@ void print_failure(void*, const TaskFailure& failure) noexcept {
   if (failure.exception == nullptr) {
     what = failure.error.to_string();
   } else {
-    try {
-      std::rethrow_exception(failure.exception);
-    } catch (const std::exception& exception) {
-      what = exception.what();
-    } catch (...) {
-    }
+    GYRE_TRY(std::rethrow_exception(failure.exception);)
+    GYRE_CATCH(const std::exception& exception, what = exception.what();)
+    GYRE_CATCH(...)
   }
   if (failure.task_name != nullptr) {
     std::fprintf(stderr, "gyre: detached task \"%s\" failed: %s\n", failure.task_name, what.c_str());

@@ -19,7 +19,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -28,6 +27,7 @@
 #include <gyre/platform/result.h>
 #include <gyre/task/cancel_scope.h>
 #include <gyre/task/context.h>
+#include <gyre/task/invoke.h>
 #include <gyre/task/join_handle.h>
 #include <gyre/task/task.h>
 
@@ -70,7 +70,7 @@ class TaskGroup {
     using TaskType = std::invoke_result_t<Callable, Arguments...>;
     static_assert(is_task<TaskType>, "the callable must return a Task");
     const detail::RootAllocation allocation;
-    TaskType task = std::invoke(std::move(callable), std::forward<Arguments>(arguments)...);
+    TaskType task = detail::invoke(std::move(callable), std::forward<Arguments>(arguments)...);
     return launch(options, allocation, std::move(task));
   }
   // Starts a task that exists already (one allocation more).
