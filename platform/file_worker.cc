@@ -4,8 +4,6 @@
 #include <condition_variable>
 #include <mutex>
 #include <new>
-#include <system_error>
-#include <thread>
 
 #include <gyre/platform/check.h>
 #include <gyre/platform/operation_ring.h>
@@ -71,9 +69,16 @@ struct FileWorker::Shared {
   bool stopping = false;   // guarded by mutex
   // Newest first. The worker pushes (release), the poller takes all (acquire).
   std::atomic<Operation*> done = nullptr;
-  std::thread thread;
+  bool started = false;
+  pthread_t thread{};
+  Poller* poller = nullptr;
 
-  void run(Poller& poller) noexcept {
+  static void* run_on(void* shared) noexcept {
+    static_cast<Shared*>(shared)->run();
+    return nullptr;
+  }
+
+  void run() noexcept {
     for (;;) {
       Operation* operation = nullptr;
       {
@@ -88,7 +93,7 @@ struct FileWorker::Shared {
         operation->next = newest;
       } while (!done.compare_exchange_weak(newest, operation, std::memory_order_release,
                                            std::memory_order_relaxed));
-      poller.wake();
+      poller->wake();
     }
   }
 };
@@ -103,12 +108,10 @@ bool FileWorker::add(Operation& operation) noexcept {
     if (shared_ == nullptr) return false;
   }
   Shared& shared = *shared_;
-  if (!shared.thread.joinable()) {
-    try {
-      shared.thread = std::thread([this] { shared_->run(poller_); });
-    } catch (const std::system_error&) {
-      return false;  // the limit on threads
-    }
+  if (!shared.started) {
+    shared.poller = &poller_;
+    if (sys::start_thread(&shared.thread, &Shared::run_on, &shared) < 0) return false;
+    shared.started = true;
   }
   const std::lock_guard lock(shared.mutex);
   if (!shared.waiting.reserve(shared.waiting.size() + 1)) return false;
@@ -143,13 +146,14 @@ Operation* FileWorker::take_done() noexcept {
 }
 
 void FileWorker::stop() noexcept {
-  if (shared_ == nullptr || !shared_->thread.joinable()) return;
+  if (shared_ == nullptr || !shared_->started) return;
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->stopping = true;
     shared_->changed.notify_one();
   }
-  shared_->thread.join();
+  sys::join_thread(shared_->thread);
+  shared_->started = false;
   shared_->stopping = false;
 }
 

@@ -284,6 +284,27 @@ std::int64_t kill(std::int64_t process, int signal, const Site& site) noexcept {
   return call_whole<SYS_kill>(site, process, signal);
 }
 
+std::int64_t start_thread(pthread_t* thread, void* (*run)(void*), void* argument,
+                          const Site& site) noexcept {
+  if constexpr (fault_injection) {
+    const Fault fault = detail::consult(number_clone3, site);
+    if (fault.kind == Fault::Kind::fail) return -fault.value;
+  }
+  // Signals are for the program's own threads.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int error = ::pthread_create(thread, nullptr, run, argument);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return -error;
+}
+
+void join_thread(pthread_t thread) noexcept {
+  const int result = ::pthread_join(thread, nullptr);
+  GYRE_CHECK(result == 0);
+}
+
 void ignore_broken_pipes(const Site&) noexcept {
   // Through libc, which alone knows how a handler returns. Cannot fail for this signal.
   struct ::sigaction old {};

@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -43,6 +44,7 @@ inline constexpr long number_io_uring_setup = 425;
 inline constexpr long number_io_uring_enter = 426;
 inline constexpr long number_io_uring_register = 427;
 inline constexpr long number_pidfd_open = 434;
+inline constexpr long number_clone3 = 435;
 inline constexpr long number_close_range = 436;
 inline constexpr long number_openat2 = 437;
 inline constexpr long number_epoll_pwait2 = 441;
@@ -404,6 +406,12 @@ std::int64_t waitid(int id_type, std::int64_t id, siginfo_t* info, int options,
                     const Site& site = Site::current()) noexcept;
 // Returned: ESRCH, EPERM.
 std::int64_t kill(std::int64_t process, int signal, const Site& site = Site::current()) noexcept;
+
+// Starts a thread that gets no signals (through libc, which must know of it); 0 or a negated errno. Failures are injected as number_clone3's.
+// Returned: EAGAIN (the limit on threads, or memory).
+std::int64_t start_thread(pthread_t* thread, void* (*run)(void*), void* argument,
+                          const Site& site = Site::current()) noexcept;
+void join_thread(pthread_t thread) noexcept;
 
 // SIGPIPE cannot be kept off a pipe by a flag. Makes the process ignore it, unless it has a handler or is ignored
 // already. Inherited over exec: who starts a process resets it.
