@@ -36,7 +36,7 @@ class OperationRing {
   }
 
   void push(Operation& operation) noexcept {
-    GYRE_CHECK(size() < room_);
+    GYRE_DCHECK(size() < room_);
     places_[tail_++ & (room_ - 1)] = &operation;
   }
   // Null if there is none.

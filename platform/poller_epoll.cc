@@ -45,19 +45,25 @@ class EpollPoller final : public ReadinessPoller {
 
   std::size_t fetch(Duration timeout) noexcept override {
     constexpr int events_max = static_cast<int>(std::tuple_size_v<decltype(events_)>);
-    const std::int64_t count =
-        timeout <= Duration::zero()
-            ? sys::epoll_poll(epoll_.get(), events_.data(), events_max)
-            : sys::epoll_wait(epoll_.get(), events_.data(), events_max, timeout);
-    std::size_t events = 0;
+    std::int64_t count = 0;
+    if (timeout == Duration::max()) {
+      count = sys::epoll_wait_for_ever(epoll_.get(), events_.data(), events_max);
+    } else if (timeout <= Duration::zero()) {
+      count = sys::epoll_poll(epoll_.get(), events_.data(), events_max);
+    } else {
+      count = sys::epoll_wait(epoll_.get(), events_.data(), events_max, timeout);
+    }
+    std::size_t wakes = 0;
     for (std::int64_t i = 0; i < count; ++i) {  // a negative count is EINTR: no events
       const epoll_event& event = events_[static_cast<std::size_t>(i)];
       const std::uint64_t token = event.data.u64;
-      if (token == wake_token) continue;
-      ++events;
+      if (token == wake_token) [[unlikely]] {
+        ++wakes;
+        continue;
+      }
       on_event(SlotId::from_token(token), to_state(event.events));
     }
-    return events;
+    return count > 0 ? static_cast<std::size_t>(count) - wakes : 0;
   }
 
   // The eventfd is registered edge-triggered and never read: each write is an edge, whatever the counter says (it would
@@ -70,9 +76,9 @@ class EpollPoller final : public ReadinessPoller {
 
  private:
   static std::uint16_t to_state(std::uint32_t events) noexcept {
-    unsigned state = 0;
-    if ((events & EPOLLIN) != 0) state |= may_read;
-    if ((events & EPOLLOUT) != 0) state |= may_write;
+    static_assert(EPOLLIN == may_read);
+    static_assert(EPOLLOUT == 2 * may_write);
+    unsigned state = (events & EPOLLIN) | (events & EPOLLOUT) / 2;
     if ((events & ~(EPOLLIN | EPOLLOUT)) != 0) [[unlikely]] {
       state |= may_read | read_ended;
       if ((events & (EPOLLERR | EPOLLHUP)) != 0) state |= may_write | write_ended;

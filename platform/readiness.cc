@@ -127,7 +127,7 @@ void ReadinessPoller::restore(Descriptor& descriptor) noexcept {
 
 // --- Starting and cancelling -----------------------------------------------------------------------------------------
 
-ReadinessPoller::Side ReadinessPoller::side_of(OperationKind kind) noexcept {
+inline ReadinessPoller::Side ReadinessPoller::side_of(OperationKind kind) noexcept {
   switch (kind) {
     case OperationKind::accept:
     case OperationKind::receive:
@@ -144,15 +144,12 @@ ReadinessPoller::Side ReadinessPoller::side_of(OperationKind kind) noexcept {
     case OperationKind::writable:
     case OperationKind::send_file: return Side::output;
     case OperationKind::splice: return Side::both;
-    case OperationKind::read_at:
-    case OperationKind::write_at:
-    case OperationKind::open_file: return Side::file;
     default: return Side::none;
   }
 }
 
 // Done inside start().
-bool ReadinessPoller::answer(Operation& operation, std::int64_t result) noexcept {
+inline bool ReadinessPoller::answer(Operation& operation, std::int64_t result) noexcept {
   operation.result = result;
   operation.flags &= static_cast<std::uint16_t>(~operation_more);
   ++stats_.inline_completions;
@@ -172,58 +169,135 @@ bool ReadinessPoller::answer_later(Operation& operation, std::int64_t result) no
   return false;
 }
 
-bool ReadinessPoller::start(Operation& operation) noexcept {
-  GYRE_CHECK_HINT(operation.is_idle(), "the operation is in flight");
-  Descriptor* const descriptor = operation.descriptor;
-  const Side side = side_of(operation.kind);
-  if (side >= Side::none) return start_unparked(operation);
-
-  GYRE_CHECK(descriptor != nullptr);
-  const bool reads = side == Side::input;
-  GYRE_CHECK_HINT((reads ? descriptor->parked_input : descriptor->parked_output) == nullptr,
-                  "one operation at a time in each direction");
-  if (shut_down_ || descriptor->closing != nullptr) [[unlikely]] {
-    return answer(operation, -ECANCELED);
-  }
-  if (side == Side::both) [[unlikely]] {
-    GYRE_CHECK_HINT(operation.source->parked_input == nullptr,
-                    "one operation at a time in each direction");
-    if (operation.source->closing != nullptr) return answer(operation, -ECANCELED);
-  }
-  const std::uint16_t ready = reads ? may_read : may_write;
-  const bool may_be_ready = (descriptor->state & ready) != 0;
-  constexpr std::uint16_t not_inline = operation_no_inline | operation_multishot;
-  operation.token = 0;
-  if (may_be_ready && (operation.flags & not_inline) == 0) {
-    const std::int64_t result = attempt(operation, *descriptor);
-    if (result != -EAGAIN) return answer(operation, result);
-  }
-  park(operation);
-  if (may_be_ready && (operation.flags & not_inline) != 0) {
-    if ((operation.token & token_parked) != 0) make_due(operation);
-    if (foreign_loop_) wake();
-  }
-  return false;
+inline std::int64_t ReadinessPoller::receive_some(Descriptor& descriptor, void* buffer, std::size_t size,
+                                                  bool peek) noexcept {
+  if ((descriptor.state & classified) == 0) [[unlikely]] classify(descriptor);
+  ++stats_.system_calls;
+  constexpr std::uint16_t otherwise = local_stream | 3u << kind_shift;  // DescriptorKind::socket is 0
+  static_assert(static_cast<int>(DescriptorKind::socket) == 0);
+  if ((descriptor.state & otherwise) != 0) return receive_otherwise(descriptor, buffer, size, peek);
+  const std::int64_t result =
+      sys::recv(descriptor.native, buffer, size, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
+  note_read(descriptor, result, peek && result > 0 ? 0 : size);
+  return result;
 }
 
-void ReadinessPoller::park(Operation& operation) noexcept {
-  Descriptor& descriptor = *operation.descriptor;
-  const Side side = side_of(operation.kind);
+inline std::int64_t ReadinessPoller::try_send(Operation& operation, Descriptor& descriptor) noexcept {
+  GYRE_DCHECK(operation.size > 0);
+  const std::size_t size = std::min(operation.size, sys::transfer_max);
+  ++stats_.system_calls;
+  const std::int64_t result =
+      kind_of(descriptor) == DescriptorKind::socket
+          ? sys::send(descriptor.native, operation.buffer, size, MSG_DONTWAIT)
+          : sys::write(descriptor.native, operation.buffer, size);
+  note_written(descriptor, result, size);
+  return result;
+}
+
+inline std::int64_t ReadinessPoller::attempt(Operation& operation, Descriptor& descriptor) noexcept {
+  if (operation.kind == OperationKind::receive) {
+    GYRE_DCHECK(operation.size > 0);
+    return receive_some(descriptor, operation.buffer, std::min(operation.size, sys::transfer_max),
+                        (operation.flags & operation_peek) != 0);
+  }
+  if (operation.kind == OperationKind::send) return try_send(operation, descriptor);
+  if (operation.kind == OperationKind::receive_lent) return try_receive_lent(operation, descriptor);
+  return attempt_other(operation, descriptor);
+}
+
+inline void ReadinessPoller::park(Operation& operation, Descriptor& descriptor, Side side) noexcept {
   operation.state = OperationState::in_flight;
   operation.token |= token_parked;
   ++in_flight_;
   ++descriptor.operations;
   (side == Side::input ? descriptor.parked_input : descriptor.parked_output) = &operation;
-  if (side == Side::both) {
-    Descriptor& source = *operation.source;
-    source.parked_input = &operation;
-    ++source.operations;
-    if ((source.state & quarantined) != 0) restore(source);
-  }
+  if (side == Side::both) [[unlikely]] park_source(operation);
   if ((descriptor.state & quarantined) != 0) [[unlikely]] restore(descriptor);
 }
 
-void ReadinessPoller::unpark(Operation& operation) noexcept {
+// The two usual cases, short: a receive that has to wait, and a send that has not. start_any() does them as well.
+bool ReadinessPoller::start(Operation& operation) noexcept {
+  Descriptor* const descriptor = operation.descriptor;
+  if (operation.kind == OperationKind::receive && operation.is_idle() &&
+      descriptor->parked_input == nullptr &&
+      (descriptor->state & (may_read | quarantined | refusing)) == 0) [[likely]] {
+    operation.token = 0;
+    park(operation, *descriptor, Side::input);
+    return false;
+  }
+  if (operation.kind == OperationKind::send && operation.is_idle() &&
+      descriptor->parked_output == nullptr &&
+      (descriptor->state & (may_write | refusing)) == may_write && operation.flags == 0) [[likely]] {
+    const std::int64_t result = try_send(operation, *descriptor);
+    if (result != -EAGAIN) [[likely]] return answer(operation, result);
+    operation.token = 0;
+    park(operation, *descriptor, Side::output);
+    return false;
+  }
+  return start_any(operation);
+}
+
+bool ReadinessPoller::start_any(Operation& operation) noexcept {
+  GYRE_CHECK_HINT(operation.is_idle(), "the operation is in flight");
+  const Side side = side_of(operation.kind);
+  if (side == Side::none) [[unlikely]] return start_unparked(operation);
+
+  Descriptor& descriptor = *operation.descriptor;
+  const bool reads = side == Side::input;
+  GYRE_CHECK_HINT((reads ? descriptor.parked_input : descriptor.parked_output) == nullptr,
+                  "one operation at a time in each direction");
+  if (side == Side::both) [[unlikely]] {
+    GYRE_CHECK_HINT(operation.source->parked_input == nullptr,
+                    "one operation at a time in each direction");
+    if ((operation.source->state & refusing) != 0) return answer(operation, -ECANCELED);
+  }
+  const std::uint16_t state = descriptor.state;
+  if ((state & refusing) != 0) [[unlikely]] return answer(operation, -ECANCELED);
+  operation.token = 0;
+  if ((state & (reads ? may_read : may_write)) == 0) {
+    park(operation, descriptor, side);
+    return false;
+  }
+  constexpr std::uint16_t not_inline = operation_no_inline | operation_multishot;
+  if ((operation.flags & not_inline) != 0) [[unlikely]] {
+    park(operation, descriptor, side);
+    if ((operation.token & token_parked) != 0) make_due(operation);
+    if (foreign_loop_) wake();
+    return false;
+  }
+  const std::int64_t result = attempt(operation, descriptor);
+  if (result != -EAGAIN) [[likely]] return answer(operation, result);
+  park(operation, descriptor, side);
+  return false;
+}
+
+void ReadinessPoller::park_source(Operation& operation) noexcept {
+  Descriptor& source = *operation.source;
+  source.parked_input = &operation;
+  ++source.operations;
+  if ((source.state & quarantined) != 0) restore(source);
+}
+
+// An operation that finds no buffer waits for give_back().
+std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Descriptor& descriptor) noexcept {
+  void* const buffer = lent_.take();
+  if (buffer == nullptr) {
+    if (lent_.lent() == 0) return -ENOMEM;
+    operation.token |= token_unlent;
+    unlent_.push(operation);
+    return -EAGAIN;  // may_read stays: there may be data, only no place for them
+  }
+  const std::int64_t result = receive_some(descriptor, buffer, lent_.size(), false);
+  if (result > 0) {
+    operation.buffer = buffer;
+  } else {
+    operation.buffer = nullptr;
+    lent_.give_back(buffer);
+  }
+  return result;
+}
+
+inline void ReadinessPoller::unpark(Operation& operation) noexcept {
   Descriptor& descriptor = *operation.descriptor;
   operation.token &= ~token_parked;
   if (descriptor.parked_input == &operation) {
@@ -244,7 +318,7 @@ void ReadinessPoller::unpark(Operation& operation) noexcept {
 bool ReadinessPoller::start_unparked(Operation& operation) noexcept {
   Descriptor* const descriptor = operation.descriptor;
   GYRE_CHECK((descriptor != nullptr) == (operation.kind != OperationKind::open_file));
-  if (shut_down_ || (descriptor != nullptr && descriptor->closing != nullptr)) {
+  if (shut_down_ || (descriptor != nullptr && (descriptor->state & refusing) != 0)) {
     return answer(operation, -ECANCELED);
   }
   operation.token = 0;
@@ -294,6 +368,7 @@ bool ReadinessPoller::start_close(Operation& operation) noexcept {
   ++in_flight_;
   ++descriptor.operations;
   descriptor.closing = &operation;
+  descriptor.state |= refusing;
   for (Operation* const parked : {descriptor.parked_input, descriptor.parked_output}) {
     if (parked != nullptr) cancel(*parked);
   }
@@ -321,34 +396,40 @@ void ReadinessPoller::cancel(Operation& operation) noexcept {
 
 // --- Completing ------------------------------------------------------------------------------------------------------
 
-void ReadinessPoller::make_due(Operation& operation) noexcept {
-  operation.token |= token_due;
-  due_.push(operation);
+// The operation is its owner's again.
+inline void ReadinessPoller::end(Operation& operation, std::int64_t result) noexcept {
+  operation.token = 0;
+  operation.state = OperationState::idle;
+  operation.flags &= static_cast<std::uint16_t>(~operation_more);
+  operation.result = result;
+  --in_flight_;
+  ++delivered_;
+  operation.complete(operation);
 }
 
-void ReadinessPoller::on_event(SlotId id, std::uint16_t ready) noexcept {
-  Descriptor* const descriptor = table_.find(id);
-  if (descriptor == nullptr) return;  // of a descriptor that was closed meanwhile
-  descriptor->state |= ready;
-  bool idle = true;
-  Operation* const input = descriptor->parked_input;
-  if (input != nullptr && (ready & may_read) != 0) {
-    idle = false;
-    if ((input->token & (token_due | token_unlent)) == 0) make_due(*input);
+inline void ReadinessPoller::run(Operation& operation) noexcept {
+  if (operation.state == OperationState::cancelling) [[unlikely]] {
+    finish(operation, -ECANCELED);
+    return;
   }
-  Operation* const output = descriptor->parked_output;
-  if (output != nullptr && (ready & may_write) != 0) {
-    idle = false;
-    if ((output->token & token_due) == 0) make_due(*output);
+  if ((operation.flags & operation_multishot) != 0) [[unlikely]] {
+    run_multishot(operation);
+    return;
   }
-  if (idle) [[unlikely]] {
-    note_idle(*descriptor);
+  Descriptor& descriptor = *operation.descriptor;
+  const std::int64_t result = attempt(operation, descriptor);
+  if (result == -EAGAIN) return;
+  // finish(), for the usual case.
+  if (descriptor.parked_input == &operation && descriptor.closing == nullptr) [[likely]] {
+    descriptor.parked_input = nullptr;
+    --descriptor.operations;
+    end(operation, result);
   } else {
-    descriptor->state &= static_cast<std::uint16_t>(~idle_all);
+    finish(operation, result);
   }
 }
 
-void ReadinessPoller::run_due(std::size_t completions_max) noexcept {
+inline void ReadinessPoller::run_due(std::size_t completions_max) noexcept {
   // What becomes due meanwhile is for the next wait: so each operation is tried once, and the others get their turn.
   for (std::size_t count = due_.size(); count > 0 && delivered_ < completions_max; --count) {
     Operation* const operation = due_.pop();
@@ -360,19 +441,6 @@ void ReadinessPoller::run_due(std::size_t completions_max) noexcept {
     if (operation == nullptr) break;
     finish(*operation, operation->result);
   }
-}
-
-void ReadinessPoller::run(Operation& operation) noexcept {
-  if (operation.state == OperationState::cancelling) {
-    finish(operation, -ECANCELED);
-    return;
-  }
-  if ((operation.flags & operation_multishot) != 0) {
-    run_multishot(operation);
-    return;
-  }
-  const std::int64_t result = attempt(operation, *operation.descriptor);
-  if (result != -EAGAIN) finish(operation, result);
 }
 
 void ReadinessPoller::run_multishot(Operation& operation) noexcept {
@@ -398,24 +466,16 @@ void ReadinessPoller::run_multishot(Operation& operation) noexcept {
 void ReadinessPoller::finish(Operation& operation, std::int64_t result) noexcept {
   Descriptor* const descriptor = operation.descriptor;
   if ((operation.token & token_parked) != 0) unpark(operation);
-  operation.token = 0;
-  operation.state = OperationState::idle;
-  operation.flags &= static_cast<std::uint16_t>(~operation_more);
-  operation.result = result;
-  --in_flight_;
-  ++delivered_;
   if (descriptor != nullptr) {
     --descriptor->operations;
-    if (descriptor->closing != nullptr) [[unlikely]] {
-      if (descriptor->closing == &operation) {
-        descriptor->closing = nullptr;
-        close(*descriptor);
-      } else if (descriptor->operations == 1) {
-        done_.push(*descriptor->closing);
-      }
+    if (descriptor->closing == &operation) {
+      descriptor->closing = nullptr;
+      close(*descriptor);
+    } else if (descriptor->closing != nullptr && descriptor->operations == 1) {
+      done_.push(*descriptor->closing);
     }
   }
-  operation.complete(operation);
+  end(operation, result);
 }
 
 // The worker never began it.
@@ -525,6 +585,7 @@ void ReadinessPoller::hand_to_foreign_loop() const noexcept {
 void ReadinessPoller::shutdown() noexcept {
   shut_down_ = true;
   table_.for_each([this](Descriptor& descriptor) {
+    descriptor.state |= refusing;
     for (Operation* const operation : {descriptor.parked_input, descriptor.parked_output}) {
       if (operation != nullptr) cancel(*operation);
     }

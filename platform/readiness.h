@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 
@@ -65,7 +66,22 @@ class ReadinessPoller : public Poller {
   virtual void signal() const noexcept = 0;
 
   // An event: `ready` are bits of the state that are set by it.
-  void on_event(SlotId id, std::uint16_t ready) noexcept;
+  void on_event(SlotId id, std::uint16_t ready) noexcept {
+    Descriptor* const descriptor = table_.find(id);
+    if (descriptor == nullptr) [[unlikely]] return;  // of a descriptor that was closed meanwhile
+    descriptor->state |= ready;
+    Operation* const input = descriptor->parked_input;
+    Operation* const output = descriptor->parked_output;
+    const bool for_input = input != nullptr && (ready & may_read) != 0;
+    const bool for_output = output != nullptr && (ready & may_write) != 0;
+    if (for_input && (input->token & (token_due | token_unlent)) == 0) make_due(*input);
+    if (for_output && (output->token & token_due) == 0) make_due(*output);
+    if (for_input || for_output) [[likely]] {
+      descriptor->state &= static_cast<std::uint16_t>(~idle_all);
+    } else {
+      note_idle(*descriptor);
+    }
+  }
   // From now on wake() always signals between waits, and so do we if the next wait would not sleep.
   void enter_foreign_loop() const noexcept;
   // To be called by the destructor, before signal() loses what it needs.
@@ -74,7 +90,7 @@ class ReadinessPoller : public Poller {
   PollerStats stats_;
 
  private:
-  enum class Side : std::uint8_t { input, output, both, none, file };
+  enum class Side : std::uint8_t { input, output, both, none };
   enum class Connection : std::uint8_t { good, pending, with_itself };
   // Whether somebody has to signal(). Any thread (atomic).
   //   awake -> sleeping: by wait(), before it sleeps     sleeping -> awake: by wait(), afterwards
@@ -89,8 +105,9 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint16_t byte_stream = 1u << 9;    // a short transfer proves that the buffer is empty or full
   static constexpr std::uint16_t local_stream = 1u << 10;  // ... unless the kernel says that descriptors came along
   static constexpr std::uint16_t non_blocking = 1u << 11;  // O_NONBLOCK is set
-  static constexpr std::uint16_t idle_one = 1u << 12;      // four bits: events in a row that nobody waited for
-  static constexpr std::uint16_t idle_all = 15u << 12;
+  static constexpr std::uint16_t refusing = 1u << 12;      // closing, or the poller is shut down: nothing starts
+  static constexpr std::uint16_t idle_one = 1u << 13;      // three bits: events in a row that nobody waited for
+  static constexpr std::uint16_t idle_all = 7u << 13;
 
   // Bits of Operation::token.
   static constexpr std::uint32_t token_parked = 1;
@@ -114,16 +131,22 @@ class ReadinessPoller : public Poller {
   // readiness.cc: the life of an operation.
   bool answer(Operation& operation, std::int64_t result) noexcept;
   bool answer_later(Operation& operation, std::int64_t result) noexcept;
-  void park(Operation& operation) noexcept;
+  void park(Operation& operation, Descriptor& descriptor, Side side) noexcept;
+  void park_source(Operation& operation) noexcept;
   void unpark(Operation& operation) noexcept;
+  bool start_any(Operation& operation) noexcept;
   bool start_unparked(Operation& operation) noexcept;
   bool start_file(Operation& operation) noexcept;
   bool start_close(Operation& operation) noexcept;
-  void make_due(Operation& operation) noexcept;
+  void make_due(Operation& operation) noexcept {
+    operation.token |= token_due;
+    due_.push(operation);
+  }
   void run_due(std::size_t completions_max) noexcept;
   void run(Operation& operation) noexcept;
   void run_multishot(Operation& operation) noexcept;
   void finish(Operation& operation, std::int64_t result) noexcept;
+  void end(Operation& operation, std::int64_t result) noexcept;
   void take_back(Operation& operation) noexcept;
   void take_from_worker() noexcept;
   void forget(Descriptor& descriptor) noexcept;
@@ -132,9 +155,9 @@ class ReadinessPoller : public Poller {
   bool stop_sleeping() noexcept;
   void hand_to_foreign_loop() const noexcept;
 
-  // readiness_calls.cc: one try each: a result, or EAGAIN and the bit is cleared.
+  // One try: a result, or EAGAIN and the bit is cleared. All but the two usual kinds are in readiness_calls.cc.
   std::int64_t attempt(Operation& operation, Descriptor& descriptor) noexcept;
-  std::int64_t try_receive(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t attempt_other(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_send(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_vector(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_message(Operation& operation, Descriptor& descriptor) noexcept;
@@ -146,10 +169,27 @@ class ReadinessPoller : public Poller {
   std::int64_t try_splice(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_send_file(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t receive_some(Descriptor& descriptor, void* buffer, std::size_t size, bool peek) noexcept;
+  std::int64_t receive_otherwise(Descriptor& descriptor, void* buffer, std::size_t size, bool peek) noexcept;
   Connection check_connection(Operation& operation, Descriptor& descriptor) noexcept;
   // After a call: `wanted` bytes were asked for; 0: a short transfer proves nothing.
-  static void note_read(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept;
-  static void note_written(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept;
+  static void note_read(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept {
+    if (result >= static_cast<std::int64_t>(wanted)) return;
+    if ((descriptor.state & always_ready) != 0) [[unlikely]] return;
+    if (result == -EAGAIN) {
+      descriptor.state &= static_cast<std::uint16_t>(~(may_read | read_ended));
+    } else if (result > 0 && (descriptor.state & (byte_stream | read_ended)) == byte_stream) {
+      descriptor.state &= static_cast<std::uint16_t>(~may_read);
+    }
+  }
+  static void note_written(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept {
+    if (result >= static_cast<std::int64_t>(wanted)) [[likely]] return;
+    if ((descriptor.state & always_ready) != 0) [[unlikely]] return;
+    if (result == -EAGAIN) {
+      descriptor.state &= static_cast<std::uint16_t>(~(may_write | write_ended));
+    } else if (result > 0 && (descriptor.state & (byte_stream | write_ended)) == byte_stream) {
+      descriptor.state &= static_cast<std::uint16_t>(~may_write);
+    }
+  }
   void classify(Descriptor& descriptor) noexcept;
   void make_non_blocking(Descriptor& descriptor) noexcept;
 
@@ -167,7 +207,7 @@ class ReadinessPoller : public Poller {
   std::size_t in_flight_ = 0;
   std::size_t with_worker_ = 0;
   std::size_t delivered_ = 0;  // by the wait() that runs
-  bool shut_down_ = false;
+  bool shut_down_ = false;  // every descriptor is `refusing`
   mutable bool foreign_loop_ = false;
 
   // Any thread (atomic). A line of its own: others write it.

@@ -111,17 +111,14 @@ void ReadinessPoller::classify(Descriptor& descriptor) noexcept {
   if (asked && value == SOCK_STREAM) descriptor.state |= byte_stream | local_stream;
 }
 
-std::int64_t ReadinessPoller::attempt(Operation& operation, Descriptor& descriptor) noexcept {
+std::int64_t ReadinessPoller::attempt_other(Operation& operation, Descriptor& descriptor) noexcept {
   switch (operation.kind) {
-    case OperationKind::receive: return try_receive(operation, descriptor);
-    case OperationKind::send: return try_send(operation, descriptor);
     case OperationKind::receive_vector:
     case OperationKind::send_vector: return try_vector(operation, descriptor);
     case OperationKind::receive_message:
     case OperationKind::send_message: return try_message(operation, descriptor);
     case OperationKind::receive_batch:
     case OperationKind::send_batch: return try_batch(operation, descriptor);
-    case OperationKind::receive_lent: return try_receive_lent(operation, descriptor);
     case OperationKind::accept: return try_accept(descriptor);
     case OperationKind::connect: return try_connect(operation, descriptor);
     case OperationKind::readable:
@@ -134,67 +131,24 @@ std::int64_t ReadinessPoller::attempt(Operation& operation, Descriptor& descript
   return -EINVAL;
 }
 
-void ReadinessPoller::note_read(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept {
-  if (result >= static_cast<std::int64_t>(wanted)) return;
-  if ((descriptor.state & always_ready) != 0) [[unlikely]] return;
-  if (result == -EAGAIN) {
-    descriptor.state &= static_cast<std::uint16_t>(~(may_read | read_ended));
-  } else if (result > 0 && (descriptor.state & (byte_stream | read_ended)) == byte_stream) {
-    descriptor.state &= static_cast<std::uint16_t>(~may_read);
-  }
-}
-
-void ReadinessPoller::note_written(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept {
-  if (result >= static_cast<std::int64_t>(wanted)) [[likely]] return;
-  if ((descriptor.state & always_ready) != 0) [[unlikely]] return;
-  if (result == -EAGAIN) {
-    descriptor.state &= static_cast<std::uint16_t>(~(may_write | write_ended));
-  } else if (result > 0 && (descriptor.state & (byte_stream | write_ended)) == byte_stream) {
-    descriptor.state &= static_cast<std::uint16_t>(~may_write);
-  }
-}
-
-std::int64_t ReadinessPoller::receive_some(Descriptor& descriptor, void* buffer, std::size_t size,
-                                           bool peek) noexcept {
-  if ((descriptor.state & classified) == 0) [[unlikely]] classify(descriptor);
-  ++stats_.system_calls;
-  const int flags = MSG_DONTWAIT | (peek ? MSG_PEEK : 0);
-  const DescriptorKind kind = kind_of(descriptor);
+// What is not a TCP socket or a socket of datagrams.
+std::int64_t ReadinessPoller::receive_otherwise(Descriptor& descriptor, void* buffer, std::size_t size,
+                                                bool peek) noexcept {
   std::size_t wanted = size;
   std::int64_t result = 0;
-  if (kind == DescriptorKind::socket && (descriptor.state & local_stream) == 0) [[likely]] {
-    result = sys::recv(descriptor.native, buffer, size, flags);
-  } else if (kind == DescriptorKind::socket) {
+  if (kind_of(descriptor) == DescriptorKind::socket) {
     iovec slice{};
     slice.iov_base = buffer;
     slice.iov_len = size;
     msghdr message{};
     message.msg_iov = &slice;
     message.msg_iovlen = 1;
-    result = sys::recvmsg(descriptor.native, &message, flags);
+    result = sys::recvmsg(descriptor.native, &message, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
     if ((message.msg_flags & MSG_CTRUNC) != 0) wanted = 0;  // ended early by what came along: no proof
   } else {
     result = peek ? -EOPNOTSUPP : sys::read(descriptor.native, buffer, size);
   }
   note_read(descriptor, result, peek && result > 0 ? 0 : wanted);
-  return result;
-}
-
-std::int64_t ReadinessPoller::try_receive(Operation& operation, Descriptor& descriptor) noexcept {
-  GYRE_DCHECK(operation.size > 0);
-  return receive_some(descriptor, operation.buffer, clamp(operation.size),
-                      (operation.flags & operation_peek) != 0);
-}
-
-std::int64_t ReadinessPoller::try_send(Operation& operation, Descriptor& descriptor) noexcept {
-  GYRE_DCHECK(operation.size > 0);
-  const std::size_t size = clamp(operation.size);
-  ++stats_.system_calls;
-  const std::int64_t result =
-      kind_of(descriptor) == DescriptorKind::socket
-          ? sys::send(descriptor.native, operation.buffer, size, MSG_DONTWAIT)
-          : sys::write(descriptor.native, operation.buffer, size);
-  note_written(descriptor, result, size);
   return result;
 }
 
@@ -275,24 +229,6 @@ std::int64_t ReadinessPoller::try_batch(Operation& operation, Descriptor& descri
     descriptor.state &= static_cast<std::uint16_t>(~may_read);
   } else {
     note_read(descriptor, result, 0);
-  }
-  return result;
-}
-
-std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Descriptor& descriptor) noexcept {
-  void* const buffer = lent_.take();
-  if (buffer == nullptr) {
-    if (lent_.lent() == 0) return -ENOMEM;
-    operation.token |= token_unlent;
-    unlent_.push(operation);
-    return -EAGAIN;  // may_read stays: there may be data, only no place for them
-  }
-  const std::int64_t result = receive_some(descriptor, buffer, lent_.size(), false);
-  if (result > 0) {
-    operation.buffer = buffer;
-  } else {
-    operation.buffer = nullptr;
-    lent_.give_back(buffer);
   }
   return result;
 }

@@ -352,7 +352,16 @@ inline std::int64_t epoll_poll(NativeDescriptor epoll, epoll_event* events, int 
   return count;
 }
 
-// Sleeps at most `timeout` (Duration::max(): for ever) and never less: where the kernel has no epoll_pwait2 (before 5.11), or a filter forbids
+// Sleeps until there are events. As epoll_wait, otherwise.
+inline std::int64_t epoll_wait_for_ever(NativeDescriptor epoll, epoll_event* events, int events_max,
+                                        const Site& site = Site::current()) noexcept {
+  const std::int64_t count =
+      call<SYS_epoll_pwait>(site, epoll, events, events_max, -1, nullptr, std::size_t{8});
+  if (count < 0 && count != -EINTR) [[unlikely]] detail::check_no_bug(-count);
+  return count;
+}
+
+// Sleeps at most `timeout` and never less: where the kernel has no epoll_pwait2 (before 5.11), or a filter forbids
 // it, whole milliseconds, rounded up. Not retried: EINTR, so that the deadline is computed anew. Bug also: EINVAL.
 std::int64_t epoll_wait(NativeDescriptor epoll, epoll_event* events, int events_max,
                         Duration timeout, const Site& site = Site::current()) noexcept;
