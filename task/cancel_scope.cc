@@ -60,7 +60,9 @@ CancelScope::~CancelScope() {
 }
 
 CancelScopeOptions CancelScope::within(Duration timeout) {
-  return {.deadline = require_task().scheduler().clock().now() + timeout};
+  Scheduler& scheduler = require_task().scheduler();
+  if (timeout <= Duration::zero()) return {.deadline = scheduler.now()};
+  return {.deadline = scheduler.clock().now() + timeout};
 }
 
 void CancelScope::enter() noexcept {
@@ -71,7 +73,11 @@ void CancelScope::enter() noexcept {
     task_->scope = this;
     update_request(*task_);
   }
-  if (deadline_ != never) scheduler_.timers().arm(timer_, deadline_);
+  if (deadline_ <= scheduler_.now()) {
+    cancel(CancelReason::deadline);
+  } else if (deadline_ != never) {
+    scheduler_.timers().arm(timer_, deadline_);
+  }
 }
 
 void CancelScope::leave() noexcept {
@@ -109,7 +115,11 @@ void CancelScope::reschedule(Instant deadline) noexcept {
   if (is_cancelled()) return;
   deadline_ = deadline;
   if (timer_.is_armed()) scheduler_.timers().cancel(timer_);
-  if (deadline != never) scheduler_.timers().arm(timer_, deadline);
+  if (deadline <= scheduler_.now()) {
+    cancel(CancelReason::deadline);
+  } else if (deadline != never) {
+    scheduler_.timers().arm(timer_, deadline);
+  }
 }
 
 bool CancelScope::timed_out() const noexcept {
@@ -127,6 +137,9 @@ void TaskContext::cancel() noexcept {
 }
 
 Error TaskContext::cancel_error(OperationKind operation) const noexcept {
+  for (CancelScope* s = scope; s != nullptr && s->is_effective(); s = s->parent()) {
+    s->reported_ = true;
+  }
   // Directly inside an expired scope, and nothing further out is to blame.
   if (scope != nullptr && scope->task() == this && scope->timed_out()) {
     return Error::timed_out(operation);

@@ -38,7 +38,7 @@ class CancelScope {
   CancelScope& operator=(const CancelScope&) = delete;
   ~CancelScope();
 
-  // Options of a scope that ends `timeout` from now. Must be called inside a task.
+  // Options of a scope that ends `timeout` from now; at once if that is not positive. Must be called inside a task.
   static CancelScopeOptions within(Duration timeout);
 
   // Idempotent; the first reason stays.
@@ -55,6 +55,8 @@ class CancelScope {
   bool is_effective() const noexcept { return effective_; }
   // Cancelled by its own deadline, and not by anything around it.
   bool timed_out() const noexcept;
+  // Whether a checkpoint inside has reported the cancellation.
+  bool was_reported() const noexcept { return reported_; }
 
   Scheduler& scheduler() const noexcept { return scheduler_; }
   CancelScope* parent() const noexcept { return parent_; }
@@ -89,6 +91,7 @@ class CancelScope {
   CancelReason reason_ = CancelReason::none;
   bool shielded_ = false;
   bool effective_ = false;
+  bool reported_ = false;
   bool entered_ = false;
 };
 
