@@ -33,6 +33,8 @@ struct SchedulerOptions {
   // Where failures of detached tasks go; the default prints them to standard error.
   void (*on_task_failure)(void* owner, const TaskFailure& failure) noexcept = nullptr;
   void* failure_owner = nullptr;
+  // Whoever runs this scheduler; a Reactor finds itself from a task by it.
+  void* host = nullptr;
 };
 
 class Scheduler {
@@ -59,6 +61,7 @@ class Scheduler {
   Instant now() const noexcept { return now_; }
   Instant update_now() noexcept { return now_ = clock_.now(); }
   Clock& clock() noexcept { return clock_; }
+  void* host() const noexcept { return options_.host; }
   TimerQueue& timers() noexcept { return timers_; }
 
   // Live tasks: spawned or detached, and not yet finished.

@@ -1,0 +1,188 @@
+// Reactor: joins a poller, timers and tasks on one thread.
+//
+// One turn: 1. drain the inbox of other threads; 2. run ready tasks, bounded by number and by time; 3. fire the timers
+// that are due; 4. poll: without waiting if tasks are ready, else until the next deadline.
+//
+// The defaults of the whole library, stated once:
+// 1. Sizes are bytes; times are Duration or Instant. 2. An object is used only on its reactor's thread, unless its
+// comment says "Any thread". 3. Spans and references passed to an operation stay valid until it completes. 4. Every
+// started operation completes exactly once, and nobody is resumed inside the call that starts or cancels it.
+// 5. Operating errors come back in Result; a broken precondition aborts.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <gyre/platform/clock.h>
+#include <gyre/platform/poller.h>
+#include <gyre/platform/result.h>
+#include <gyre/reactor/inbox.h>
+#include <gyre/task/scheduler.h>
+#include <gyre/task/task.h>
+#include <gyre/task/task_group.h>
+
+namespace gyre {
+
+class Reactor;
+
+struct ReactorOptions {
+  // Tasks that one turn runs at most before it polls.
+  std::uint32_t tasks_per_turn = 128;
+  // And for how long; looked at every 64 tasks.
+  Duration time_per_turn = std::chrono::microseconds(500);
+  // How long shutdown waits for cancelled tasks to end.
+  Duration shutdown_grace = std::chrono::seconds(10);
+  SchedulerOptions scheduler;
+  PollerOptions poller;
+  // Instead of the default choice of poller, and of the steady clock: for tests and simulations.
+  std::unique_ptr<Poller> with_poller;
+  Clock* clock = nullptr;
+  // Called on the reactor's thread with `hook_owner`: around each wait, and when a turn found nothing to do. May be null.
+  void (*before_wait)(void* owner) noexcept = nullptr;
+  void (*after_wait)(void* owner) noexcept = nullptr;
+  void (*on_idle)(void* owner) noexcept = nullptr;
+  void* hook_owner = nullptr;
+};
+
+// Counters since the reactor was made.
+struct ReactorStats {
+  std::uint64_t turns = 0;
+  std::uint64_t tasks_run = 0;     // frames resumed from the ready queue
+  std::uint64_t timers_fired = 0;
+  std::uint64_t posts = 0;         // messages taken from other threads
+};
+
+class Reactor {
+ public:
+  // Errors: those of open_poller().
+  static Result<std::unique_ptr<Reactor>> create(ReactorOptions options = {});
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+  // Shuts down if that has not been done. Aborts if tasks refuse to end.
+  ~Reactor();
+
+  // Runs `task` and everything else until it has ended, and returns its result; rethrows what it threw. If stop() comes
+  // first, Errc::stopped. Must not be called inside a task.
+  template <typename T>
+  detail::as_result<T> run_until(Task<T> task);
+  // Runs until stop(), or until no task is left.
+  void run();
+  // One turn. Waits at most until `deadline` (and no longer than the next timer). Returns whether anything was done.
+  bool run_once(Instant deadline = never);
+  // Ends run() and run_until() after the turn; before they begin, their first turn is also the last. Any thread, also
+  // in a signal handler.
+  void stop() noexcept;
+  bool is_running() const noexcept { return running_; }
+
+  // Starts a task that nobody joins: the reactor owns it, reports its failure to the sink, and cancels it at shutdown.
+  template <typename Callable, typename... Arguments>
+  auto detach(Callable callable, Arguments&&... arguments) {
+    return scheduler_.detached().spawn(std::move(callable), std::forward<Arguments>(arguments)...);
+  }
+  template <typename T>
+  JoinHandle<T> detach(Task<T> task) {
+    return scheduler_.detached().spawn(std::move(task));
+  }
+
+  // Queues `callable()` behind what is ready. The handle's cancel() keeps it from running. What it throws goes to the
+  // failure sink.
+  template <typename Callable>
+  JoinHandle<void> call_soon(Callable callable) {
+    return scheduler_.detached().spawn(call<Callable>, std::move(callable));
+  }
+  // Calls it once `when` has passed.
+  template <typename Callable>
+  JoinHandle<void> call_at(Instant when, Callable callable);
+
+  // Any thread: as call_soon(). Posts of one thread keep their order. Wakes the reactor if it sleeps, by one system call
+  // a sleep. False if the reactor has shut down: `callable` is then destroyed uncalled. Throws bad_alloc.
+  template <typename Callable>
+  bool post(Callable callable) {
+    return send(*new PostedCall<Callable>(*this, std::move(callable)));
+  }
+  // Any thread: the bare message; it is delivered on the reactor's thread, between two tasks. False if the reactor has
+  // shut down; the message then stays the caller's.
+  [[nodiscard]] bool post_message(Inbox::Message& message) noexcept;
+
+  // Cancels all tasks, runs until they have ended, and closes the inbox. Tasks that do not end within the grace are
+  // printed by name and place, and the program aborts. Idempotent.
+  void shutdown();
+
+  // For use inside a foreign loop: when `native_handle()` polls readable, or next_deadline() has passed, call
+  // run_once(now).
+  NativeDescriptor native_handle() const noexcept { return poller_->native_handle(); }
+  Instant next_deadline() noexcept;
+
+  Scheduler& scheduler() noexcept { return scheduler_; }
+  Poller& poller() noexcept { return *poller_; }
+  Clock& clock() noexcept { return scheduler_.clock(); }
+  // Why this poller was chosen.
+  std::string_view poller_reason() const noexcept { return poller_reason_; }
+  const ReactorStats& stats() const noexcept { return stats_; }
+
+ private:
+  template <typename Callable>
+  struct PostedCall : Inbox::Message {
+    PostedCall(Reactor& owner, Callable&& callable_)
+        : reactor(owner), callable(std::move(callable_)) {
+      deliver = [](Inbox::Message& message) noexcept {
+        const std::unique_ptr<PostedCall> self(static_cast<PostedCall*>(&message));
+        self->reactor.call_soon(std::move(self->callable));
+      };
+      discard = [](PostedCall& self) noexcept { delete &self; };
+    }
+    Reactor& reactor;
+    void (*discard)(PostedCall&) noexcept;
+    Callable callable;
+  };
+  template <typename Callable>
+  bool send(PostedCall<Callable>& message) {
+    if (post_message(message)) return true;
+    message.discard(message);
+    return false;
+  }
+
+  template <typename Callable>
+  static Task<void> call(Callable callable) {
+    // A handle that is cancelled before its turn never runs.
+    if (current_task()->cancel_requested()) co_return;
+    callable();
+  }
+  template <typename Callable>
+  static Task<void> call_later(Instant when, Callable callable);
+
+  Reactor(ReactorOptions&& options, std::unique_ptr<Poller> poller, std::string_view reason);
+
+  // Runs turns until `*done`, or stop().
+  void run_turns(const bool* done);
+  bool turn(Instant deadline);
+  void drain_inbox() noexcept;
+
+  ReactorOptions options_;
+  std::unique_ptr<Poller> poller_;
+  std::string_view poller_reason_;
+  Scheduler scheduler_;
+  ReactorStats stats_;
+  bool running_ = false;
+  bool shut_down_ = false;
+
+  // Any thread.
+  Inbox inbox_;
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> closed_{false};
+};
+
+// The reactor that runs the current task. Must be called inside a task or callback of a reactor.
+inline Reactor& this_reactor() noexcept {
+  const Scheduler* const scheduler = detail::thread_state.scheduler;
+  GYRE_CHECK_HINT(scheduler != nullptr && scheduler->host() != nullptr,
+                  "this needs a running reactor: call it inside a task");
+  return *static_cast<Reactor*>(scheduler->host());
+}
+
+}  // namespace gyre
