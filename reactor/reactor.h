@@ -23,6 +23,7 @@
 #include <gyre/platform/result.h>
 #include <gyre/reactor/inbox.h>
 #include <gyre/task/scheduler.h>
+#include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
 
@@ -67,7 +68,8 @@ class Reactor {
   ~Reactor();
 
   // Runs `task` and everything else until it has ended, and returns its result; rethrows what it threw. If stop() comes
-  // first, Errc::stopped. Must not be called inside a task.
+  // first, Errc::stopped, and the task stays with the reactor. Errors: device_or_resource_busy inside a task, or after
+  // shutdown; the task is then dropped.
   template <typename T>
   detail::as_result<T> run_until(Task<T> task);
   // Runs until stop(), or until no task is left.
@@ -103,7 +105,10 @@ class Reactor {
   // a sleep. False if the reactor has shut down: `callable` is then destroyed uncalled. Throws bad_alloc.
   template <typename Callable>
   bool post(Callable callable) {
-    return send(*new PostedCall<Callable>(*this, std::move(callable)));
+    auto message = std::make_unique<PostedCall<Callable>>(*this, std::move(callable));
+    if (!post_message(*message)) return false;
+    static_cast<void>(message.release());
+    return true;
   }
   // Any thread: the bare message; it is delivered on the reactor's thread, between two tasks. False if the reactor has
   // shut down; the message then stays the caller's.
@@ -128,24 +133,15 @@ class Reactor {
  private:
   template <typename Callable>
   struct PostedCall : Inbox::Message {
-    PostedCall(Reactor& owner, Callable&& callable_)
-        : reactor(owner), callable(std::move(callable_)) {
-      deliver = [](Inbox::Message& message) noexcept {
+    PostedCall(Reactor& home, Callable&& what) : reactor(home), callable(std::move(what)) {
+      deliver = [](Inbox::Message& message, bool wanted) noexcept {
         const std::unique_ptr<PostedCall> self(static_cast<PostedCall*>(&message));
-        self->reactor.call_soon(std::move(self->callable));
+        if (wanted) self->reactor.call_soon(std::move(self->callable));
       };
-      discard = [](PostedCall& self) noexcept { delete &self; };
     }
     Reactor& reactor;
-    void (*discard)(PostedCall&) noexcept;
     Callable callable;
   };
-  template <typename Callable>
-  bool send(PostedCall<Callable>& message) {
-    if (post_message(message)) return true;
-    message.discard(message);
-    return false;
-  }
 
   template <typename Callable>
   static Task<void> call(Callable callable) {
@@ -158,9 +154,17 @@ class Reactor {
 
   Reactor(ReactorOptions&& options, std::unique_ptr<Poller> poller, std::string_view reason);
 
-  // Runs turns until `*done`, or stop().
-  void run_turns(const bool* done);
-  bool turn(Instant deadline);
+  // Whether this thread may run turns now: not inside a task, not after shutdown.
+  bool begin_run() noexcept;
+  // When to stop running turns.
+  struct Until {
+    bool (*is_reached)(const void* argument) noexcept;
+    const void* argument;
+    bool operator()() const noexcept { return is_reached(argument); }
+  };
+  // Runs turns until `done`. False if stop() came first.
+  bool run_turns(const Until& done);
+  bool turn(Instant deadline, const Until& done);
   void drain_inbox() noexcept;
 
   ReactorOptions options_;
@@ -174,8 +178,30 @@ class Reactor {
   // Any thread.
   Inbox inbox_;
   std::atomic<bool> stop_{false};
-  std::atomic<bool> closed_{false};
 };
+
+template <typename T>
+detail::as_result<T> Reactor::run_until(Task<T> task) {
+  if (!begin_run()) return Error::system(static_cast<int>(std::errc::device_or_resource_busy));
+  JoinHandle<T> main = detach(std::move(task));
+  const bool finished = run_turns({[](const void* handle) noexcept {
+                                     return static_cast<const JoinHandle<T>*>(handle)->is_finished();
+                                   },
+                                   &main});
+  if (!finished) return Errc::stopped;
+  return main.take();
+}
+
+template <typename Callable>
+Task<void> Reactor::call_later(Instant when, Callable callable) {
+  const Result<void> slept = co_await sleep_until(when);
+  if (slept) callable();
+}
+
+template <typename Callable>
+JoinHandle<void> Reactor::call_at(Instant when, Callable callable) {
+  return detach(call_later<Callable>, when, std::move(callable));
+}
 
 // The reactor that runs the current task. Must be called inside a task or callback of a reactor.
 inline Reactor& this_reactor() noexcept {

@@ -8,6 +8,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include <gyre/platform/error.h>
@@ -73,7 +74,8 @@ class TaskContext {
   static constexpr std::uint32_t cancelled_itself_bit = 2;  // by JoinHandle::cancel
   static constexpr std::uint32_t finished_bit = 4;
   static constexpr std::uint32_t has_handle_bit = 8;  // the handle destroys the frame
-  static constexpr std::uint32_t started_bit = 16;
+  // Failed, detached, and known only to whoever holds the handle.
+  static constexpr std::uint32_t unreported_bit = 16;
 };
 
 static_assert(sizeof(TaskContext) <= 64);
@@ -136,6 +138,13 @@ struct PromiseBase {
 
 inline PromiseBase& promise_of(void* frame) noexcept {
   return std::coroutine_handle<PromiseBase>::from_address(frame).promise();
+}
+
+// Where a suspended coroutine waits. Every promise keeps its AwaitPlace right behind the base, where later its result is.
+inline AwaitPlace place_of(const PromiseBase& promise) noexcept {
+  AwaitPlace place;
+  std::memcpy(static_cast<void*>(&place), static_cast<const void*>(&promise + 1), sizeof(place));
+  return place;
 }
 
 }  // namespace detail

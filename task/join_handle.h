@@ -1,6 +1,7 @@
 // JoinHandle<T>: a view of a spawned task, to wait for its result, or to cancel it.
 //
-// The handle does not own the task, its group does: dropping the handle changes nothing. Waiting for it never cancels
+// The handle does not own the task, its group does: dropping the handle changes nothing (the failure of a detached task
+// that nobody has asked for then goes to the failure sink). Waiting for it never cancels
 // the task; a cancelled wait reports `cancelled`, and the task goes on.
 #pragma once
 
@@ -62,6 +63,20 @@ class JoinHandle {
     if (!refused_) context().cancel();
   }
 
+  // The result of a finished task; the handle is empty afterwards. Rethrows what the task threw.
+  detail::as_result<T> take() {
+    GYRE_CHECK_HINT(is_finished(), "take() before the task has finished");
+    JoinHandle taken = std::move(*this);
+    if (taken.refused_) return Error::cancelled(OperationKind::join);
+    taken.context().state &= ~TaskContext::unreported_bit;
+    if constexpr (std::is_void_v<T>) {
+      taken.frame_.promise().take();
+      return {};
+    } else {
+      return taken.frame_.promise().take();
+    }
+  }
+
   // Waits for the task's end and takes its result (once; a second wait finds the handle empty). Rethrows what the task
   // threw. One waiter at a time.
   auto operator co_await() & noexcept { return Awaiter(*this); }
@@ -100,14 +115,7 @@ class JoinHandle {
       if (!handle_.is_finished()) {
         return current_task()->cancel_error(OperationKind::join);
       }
-      JoinHandle taken = std::move(handle_);
-      if (taken.refused_) return Error::cancelled(OperationKind::join);
-      if constexpr (std::is_void_v<T>) {
-        taken.frame_.promise().take();
-        return {};
-      } else {
-        return taken.frame_.promise().take();
-      }
+      return handle_.take();
     }
 
    private:
@@ -124,6 +132,7 @@ class JoinHandle {
     const auto frame = std::exchange(frame_, {});
     TaskContext& task = detail::record_of_root(frame.address()).context;
     if ((task.state & TaskContext::finished_bit) != 0) {
+      if ((task.state & TaskContext::unreported_bit) != 0) frame.promise().report();
       frame.destroy();
     } else {
       task.state &= ~TaskContext::has_handle_bit;

@@ -30,7 +30,11 @@ class Task;
 namespace detail {
 
 // Ends a root frame: see TaskGroup.
-void finish_root(TaskContext& context, const Error* error, std::exception_ptr* exception) noexcept;
+void finish_root(TaskContext& context, const Error* error,
+                 const std::exception_ptr* exception) noexcept;
+// Tells the scheduler's failure sink.
+void report_failure(TaskContext& context, const Error* error,
+                    const std::exception_ptr* exception) noexcept;
 
 // What a promise holds beside its base: nothing of use while the coroutine runs (then it is where the coroutine waits,
 // for dump_tasks), later the result.
@@ -145,19 +149,23 @@ class TaskPromiseCommon : public PromiseBase {
   }
 
   // A root has ended: tells its group, with what went wrong if anything did.
-  void finish() noexcept {
-    const Error* error = nullptr;
-    std::exception_ptr* exception = nullptr;
-    if (state() == has_exception) {
-      exception = &slot_.exception;
-    } else if constexpr (is_result<std::remove_cv_t<T>>) {
-      if (!slot_.value) error = &slot_.value.error();
-    }
-    finish_root(*context, error, exception);
-  }
+  void finish() noexcept { finish_root(*context, error(), exception()); }
+  // A root's failure that nobody has asked for goes to the failure sink.
+  void report() noexcept { report_failure(*context, error(), exception()); }
 
 
  protected:
+  // What went wrong in a finished coroutine; null if nothing did.
+  const Error* error() const noexcept {
+    if constexpr (is_result<std::remove_cv_t<T>>) {
+      if (state() == has_value && !slot_.value) return &slot_.value.error();
+    }
+    return nullptr;
+  }
+  const std::exception_ptr* exception() const noexcept {
+    return state() == has_exception ? &slot_.exception : nullptr;
+  }
+
   void set_state(std::uintptr_t state) noexcept { awaiting = (awaiting & ~state_mask) | state; }
 
   template <typename... Args>

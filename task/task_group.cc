@@ -20,6 +20,14 @@ TaskContext& require_task() noexcept {
 void cancel_group_join(void*, TaskContext&) noexcept {}
 constexpr WaitKind group_wait{"group", cancel_group_join};
 
+TaskFailure failure_of(const TaskContext& task, const Error* error,
+                       const std::exception_ptr* exception) {
+  return {.task_id = task.id,
+          .task_name = reinterpret_cast<const detail::TaskRecord&>(task).name,
+          .error = error != nullptr ? *error : Error(),
+          .exception = exception != nullptr ? *exception : nullptr};
+}
+
 void cancel_join(void* leaf, TaskContext& task) noexcept {
   auto& record = *static_cast<detail::TaskRecord*>(leaf);
   record.joiner = nullptr;
@@ -32,8 +40,14 @@ namespace detail {
 
 constinit const WaitKind join_wait{"join", cancel_join};
 
-void finish_root(TaskContext& context, const Error* error, std::exception_ptr* exception) noexcept {
+void finish_root(TaskContext& context, const Error* error,
+                 const std::exception_ptr* exception) noexcept {
   context.scope->group()->child_finished(context, error, exception);
+}
+
+void report_failure(TaskContext& context, const Error* error,
+                    const std::exception_ptr* exception) noexcept {
+  context.scheduler().report(failure_of(context, error, exception));
 }
 
 }  // namespace detail
@@ -81,7 +95,7 @@ void TaskGroup::begin(TaskContext& child, const SpawnOptions& options) noexcept 
 }
 
 void TaskGroup::child_finished(TaskContext& child, const Error* error,
-                               std::exception_ptr* exception) noexcept {
+                               const std::exception_ptr* exception) noexcept {
   detail::TaskRecord& record = reinterpret_cast<detail::TaskRecord&>(child);
   Scheduler& scheduler = scope_.scheduler_;
   (child.previous != nullptr ? child.previous->next : first_) = child.next;
@@ -92,14 +106,12 @@ void TaskGroup::child_finished(TaskContext& child, const Error* error,
 
   const bool only_cancelled = error != nullptr && error->is_cancelled() && child.cancel_requested();
   if (exception != nullptr || (error != nullptr && !only_cancelled)) [[unlikely]] {
-    TaskFailure failure{.task_id = child.id,
-                        .task_name = record.name,
-                        .error = error != nullptr ? *error : Error(),
-                        .exception = exception != nullptr ? *exception : nullptr};
-    if (this == &scheduler.detached()) {
-      scheduler.report(failure);
+    if (this != &scheduler.detached()) {
+      failures_.push_back(failure_of(child, error, exception));
+    } else if ((child.state & TaskContext::has_handle_bit) != 0) {
+      child.state |= TaskContext::unreported_bit;
     } else {
-      failures_.push_back(std::move(failure));
+      scheduler.report(failure_of(child, error, exception));
     }
     if (on_failure_ == OnFailure::cancel_siblings) scope_.cancel();
   }

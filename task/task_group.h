@@ -105,7 +105,7 @@ class TaskGroup {
   TaskContext* first_child() const noexcept { return first_; }
 
  private:
-  friend void detail::finish_root(TaskContext&, const Error*, std::exception_ptr*) noexcept;
+  friend void detail::finish_root(TaskContext&, const Error*, const std::exception_ptr*) noexcept;
 
   class [[nodiscard]] JoinAwaiter {
    public:
@@ -150,7 +150,7 @@ class TaskGroup {
   TaskContext& add_child(void* root, const SpawnOptions& options);
   void begin(TaskContext& child, const SpawnOptions& options) noexcept;
   void child_finished(TaskContext& child, const Error* error,
-                      std::exception_ptr* exception) noexcept;
+                      const std::exception_ptr* exception) noexcept;
   void wait(void* frame, TaskContext& task) noexcept;
   Result<void> end() noexcept;
 

@@ -1,0 +1,158 @@
+#include <gyre/reactor/reactor.h>
+
+#include <cstdio>
+#include <utility>
+
+#include <gyre/platform/check.h>
+#include <gyre/task/dump.h>
+
+namespace gyre {
+
+namespace {
+
+SchedulerOptions hosted(SchedulerOptions options, Reactor* host) noexcept {
+  options.host = host;
+  return options;
+}
+
+bool no_tasks(const void* scheduler) noexcept {
+  return static_cast<const Scheduler*>(scheduler)->tasks() == 0;
+}
+bool never_done(const void*) noexcept { return false; }
+
+}  // namespace
+
+Result<std::unique_ptr<Reactor>> Reactor::create(ReactorOptions options) {
+  options.poller.clock = options.clock;
+  if (options.with_poller != nullptr) {
+    std::unique_ptr<Poller> poller = std::move(options.with_poller);
+    return std::unique_ptr<Reactor>(new Reactor(std::move(options), std::move(poller), "given"));
+  }
+  Result<PollerChoice> choice = open_poller(options.poller);
+  if (!choice) return choice.error();
+  return std::unique_ptr<Reactor>(
+      new Reactor(std::move(options), std::move(choice->poller), choice->reason));
+}
+
+Reactor::Reactor(ReactorOptions&& options, std::unique_ptr<Poller> poller, std::string_view reason)
+    : options_(std::move(options)),
+      poller_(std::move(poller)),
+      poller_reason_(reason),
+      scheduler_(options_.clock != nullptr ? *options_.clock : steady_clock(),
+                 hosted(options_.scheduler, this)) {
+  GYRE_CHECK(options_.tasks_per_turn > 0);
+}
+
+Reactor::~Reactor() { shutdown(); }
+
+bool Reactor::begin_run() noexcept {
+  return !shut_down_ && !running_ && detail::thread_state.scheduler == nullptr;
+}
+
+void Reactor::run() {
+  GYRE_CHECK_HINT(begin_run(), "run() inside a task, or after shutdown");
+  run_turns({no_tasks, &scheduler_});
+}
+
+bool Reactor::run_once(Instant deadline) {
+  GYRE_CHECK_HINT(begin_run(), "run_once() inside a task, or after shutdown");
+  running_ = true;
+  const bool worked = turn(deadline, {never_done, nullptr});
+  running_ = false;
+  return worked;
+}
+
+bool Reactor::run_turns(const Until& done) {
+  running_ = true;
+  bool stopped = false;
+  while (!done() && !stopped) {
+    // A stop that came before the first turn still lets that one happen.
+    turn(never, done);
+    stopped = stop_.exchange(false, std::memory_order_relaxed);
+  }
+  running_ = false;
+  return done();
+}
+
+bool Reactor::turn(Instant deadline, const Until& done) {
+  ++stats_.turns;
+  drain_inbox();
+  const Instant until =
+      scheduler_.has_ready() ? scheduler_.update_now() + options_.time_per_turn : never;
+  const std::size_t ran = scheduler_.run_ready(options_.tasks_per_turn, until);
+  stats_.tasks_run += ran;
+  scheduler_.update_now();
+  const std::size_t fired = scheduler_.fire_timers();
+  stats_.timers_fired += fired;
+
+  Instant wait_until = Instant();
+  if (!scheduler_.has_ready() && !done() && !stop_.load(std::memory_order_relaxed) &&
+      inbox_.fall_asleep()) {
+    wait_until = next_deadline();
+    if (deadline < wait_until) wait_until = deadline;
+    if (options_.on_idle != nullptr && ran + fired == 0) options_.on_idle(options_.hook_owner);
+  }
+  if (options_.before_wait != nullptr) options_.before_wait(options_.hook_owner);
+  const std::size_t completed = poller_->wait(wait_until);
+  if (options_.after_wait != nullptr) options_.after_wait(options_.hook_owner);
+  scheduler_.update_now();
+  return ran + fired + completed != 0;
+}
+
+Instant Reactor::next_deadline() noexcept {
+  return scheduler_.has_ready() ? Instant() : scheduler_.timers().next_deadline();
+}
+
+void Reactor::drain_inbox() noexcept {
+  Inbox::Message* message = inbox_.take();
+  while (message != nullptr) {
+    Inbox::Message* const next = message->next;
+    ++stats_.posts;
+    message->deliver(*message, true);
+    message = next;
+  }
+}
+
+void Reactor::stop() noexcept {
+  stop_.store(true, std::memory_order_relaxed);
+  poller_->wake();
+}
+
+bool Reactor::post_message(Inbox::Message& message) noexcept {
+  switch (inbox_.push(message)) {
+    case Inbox::Pushed::quietly:
+      return true;
+    case Inbox::Pushed::must_wake:
+      poller_->wake();
+      return true;
+    case Inbox::Pushed::refused:
+      break;
+  }
+  return false;
+}
+
+void Reactor::shutdown() {
+  if (shut_down_) return;
+  GYRE_CHECK_HINT(begin_run(), "shutdown() inside a task");
+  const Instant give_up = clock().now() + options_.shutdown_grace;
+  scheduler_.detached().cancel();
+  running_ = true;
+  while (scheduler_.tasks() != 0 && clock().now() < give_up) {
+    turn(give_up, {no_tasks, &scheduler_});
+  }
+  running_ = false;
+  if (scheduler_.tasks() != 0) {
+    std::fprintf(stderr, "gyre: %zu tasks did not end within the shutdown grace:\n%s",
+                 scheduler_.tasks(), dump_tasks(scheduler_).c_str());
+    GYRE_CHECK_HINT(scheduler_.tasks() == 0, "a cancelled task must end: the list above says where each waits");
+  }
+  shut_down_ = true;
+  for (Inbox::Message* message = inbox_.close(); message != nullptr;) {
+    Inbox::Message* const next = message->next;
+    message->deliver(*message, false);
+    message = next;
+  }
+  poller_->shutdown();
+}
+
+}  // namespace gyre
