@@ -184,6 +184,7 @@ template <typename T>
 detail::as_result<T> Reactor::run_until(Task<T> task) {
   if (!begin_run()) return Error::system(static_cast<int>(std::errc::device_or_resource_busy));
   JoinHandle<T> main = detach(std::move(task));
+  main.want_result();
   const bool finished = run_turns({[](const void* handle) noexcept {
                                      return static_cast<const JoinHandle<T>*>(handle)->is_finished();
                                    },

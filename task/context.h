@@ -74,8 +74,8 @@ class TaskContext {
   static constexpr std::uint32_t cancelled_itself_bit = 2;  // by JoinHandle::cancel
   static constexpr std::uint32_t finished_bit = 4;
   static constexpr std::uint32_t has_handle_bit = 8;  // the handle destroys the frame
-  // Failed, detached, and known only to whoever holds the handle.
-  static constexpr std::uint32_t unreported_bit = 16;
+  // Whoever holds the handle will take the result: the failure of a detached task is then not for the failure sink.
+  static constexpr std::uint32_t result_wanted_bit = 16;
 };
 
 static_assert(sizeof(TaskContext) <= 64);

@@ -1,7 +1,6 @@
 // JoinHandle<T>: a view of a spawned task, to wait for its result, or to cancel it.
 //
-// The handle does not own the task, its group does: dropping the handle changes nothing (the failure of a detached task
-// that nobody has asked for then goes to the failure sink). Waiting for it never cancels
+// The handle does not own the task, its group does: dropping the handle changes nothing. Waiting for it never cancels
 // the task; a cancelled wait reports `cancelled`, and the task goes on.
 #pragma once
 
@@ -58,6 +57,11 @@ class JoinHandle {
   }
   std::uint32_t id() const noexcept { return context().id; }
 
+  // Promises to take the result, so that the failure of a detached task is not reported elsewhere as well.
+  void want_result() noexcept {
+    if (!refused_) context().state |= TaskContext::result_wanted_bit;
+  }
+
   // The task's next checkpoint, and all after it, report `cancelled`. Idempotent; no effect on a finished task.
   void cancel() noexcept {
     if (!refused_) context().cancel();
@@ -68,7 +72,6 @@ class JoinHandle {
     GYRE_CHECK_HINT(is_finished(), "take() before the task has finished");
     JoinHandle taken = std::move(*this);
     if (taken.refused_) return Error::cancelled(OperationKind::join);
-    taken.context().state &= ~TaskContext::unreported_bit;
     if constexpr (std::is_void_v<T>) {
       taken.frame_.promise().take();
       return {};
@@ -132,10 +135,9 @@ class JoinHandle {
     const auto frame = std::exchange(frame_, {});
     TaskContext& task = detail::record_of_root(frame.address()).context;
     if ((task.state & TaskContext::finished_bit) != 0) {
-      if ((task.state & TaskContext::unreported_bit) != 0) frame.promise().report();
       frame.destroy();
     } else {
-      task.state &= ~TaskContext::has_handle_bit;
+      task.state &= ~(TaskContext::has_handle_bit | TaskContext::result_wanted_bit);
     }
   }
 

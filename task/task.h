@@ -32,9 +32,6 @@ namespace detail {
 // Ends a root frame: see TaskGroup.
 void finish_root(TaskContext& context, const Error* error,
                  const std::exception_ptr* exception) noexcept;
-// Tells the scheduler's failure sink.
-void report_failure(TaskContext& context, const Error* error,
-                    const std::exception_ptr* exception) noexcept;
 
 // What a promise holds beside its base: nothing of use while the coroutine runs (then it is where the coroutine waits,
 // for dump_tasks), later the result.
@@ -150,8 +147,6 @@ class TaskPromiseCommon : public PromiseBase {
 
   // A root has ended: tells its group, with what went wrong if anything did.
   void finish() noexcept { finish_root(*context, error(), exception()); }
-  // A root's failure that nobody has asked for goes to the failure sink.
-  void report() noexcept { report_failure(*context, error(), exception()); }
 
 
  protected:

@@ -45,10 +45,6 @@ void finish_root(TaskContext& context, const Error* error,
   context.scope->group()->child_finished(context, error, exception);
 }
 
-void report_failure(TaskContext& context, const Error* error,
-                    const std::exception_ptr* exception) noexcept {
-  context.scheduler().report(failure_of(context, error, exception));
-}
 
 }  // namespace detail
 
@@ -108,9 +104,7 @@ void TaskGroup::child_finished(TaskContext& child, const Error* error,
   if (exception != nullptr || (error != nullptr && !only_cancelled)) [[unlikely]] {
     if (this != &scheduler.detached()) {
       failures_.push_back(failure_of(child, error, exception));
-    } else if ((child.state & TaskContext::has_handle_bit) != 0) {
-      child.state |= TaskContext::unreported_bit;
-    } else {
+    } else if ((child.state & TaskContext::result_wanted_bit) == 0) {
       scheduler.report(failure_of(child, error, exception));
     }
     if (on_failure_ == OnFailure::cancel_siblings) scope_.cancel();

@@ -1,0 +1,62 @@
+#include <gyre/reactor/io.h>
+
+#include <cerrno>
+
+namespace gyre {
+
+namespace detail {
+
+namespace {
+
+void cancel_operation(void* leaf, TaskContext& task) noexcept {
+  auto& reactor = *static_cast<Reactor*>(task.scheduler().host());
+  reactor.poller().cancel(*static_cast<Operation*>(leaf));
+}
+
+constexpr WaitKind operation_wait{"input or output", cancel_operation};
+
+}  // namespace
+
+void wait_for_operation(Operation& operation, TaskContext& task, void* frame) noexcept {
+  task.wait_in(&operation, operation_wait, frame);
+}
+
+void complete_operation(Operation& operation) noexcept {
+  static_cast<TaskContext*>(operation.owner)->end_wait();
+}
+
+Error operation_error(const Operation& operation) noexcept {
+  const TaskContext& task = *thread_state.current;
+  if (operation.result == -ECANCELED && task.cancel_requested()) {
+    return task.cancel_error(operation.kind);
+  }
+  return operation.error();
+}
+
+}  // namespace detail
+
+namespace {
+
+Task<Result<void>> wait_for(NativeDescriptor descriptor, OperationKind kind) {
+  Poller& poller = this_reactor().poller();
+  const Result<Descriptor*> attached = poller.attach(UniqueFd(descriptor), DescriptorKind::foreign);
+  if (!attached) co_return attached.error();
+  Descriptor& slot = **attached;
+  Operation& operation = kind == OperationKind::readable ? slot.input : slot.output;
+  operation.kind = kind;
+  const Result<std::size_t> done = co_await OperationAwaiter(operation);
+  static_cast<void>(poller.detach(slot).release());
+  if (!done) co_return done.error();
+  co_return Result<void>{};
+}
+
+}  // namespace
+
+Task<Result<void>> wait_readable(NativeDescriptor descriptor) {
+  return wait_for(descriptor, OperationKind::readable);
+}
+Task<Result<void>> wait_writable(NativeDescriptor descriptor) {
+  return wait_for(descriptor, OperationKind::writable);
+}
+
+}  // namespace gyre
