@@ -9,7 +9,9 @@
 #include <gtest/gtest.h>
 
 #include <gyre/platform/operation.h>
+#include <gyre/reactor/io.h>
 #include <gyre/reactor/reactor.h>
+#include <gyre/task/task.h>
 
 #include "support/oracle_trace.h"
 #include "support/task_fixture.h"
@@ -149,15 +151,15 @@ void timer_order(Loop& loop) {
   loop.reactor->run();
 }
 
+Task<void> wait_for_input(Loop& loop, Operation& readable) {
+  (void)co_await OperationAwaiter(readable);
+  loop.log("io");
+}
+
 void tick_order(Loop& loop) {
   Operation readable;
   readable.kind = OperationKind::readable;
-  readable.owner = &loop;
-  // What a task that waits for input does when it is resumed: it is queued now, and runs in turn.
-  readable.complete = [](Operation& operation) noexcept {
-    static_cast<Loop*>(operation.owner)->call_soon("io");
-  };
-  EXPECT_FALSE(loop.poller->start(readable));
+  loop.reactor->detach(wait_for_input, loop, readable);
   loop.reactor->call_at(loop.clock.now() + 5ms, [&loop, &readable] {
     loop.log("arrange");
     loop.call_later(0ms, "timer");
