@@ -20,6 +20,7 @@ struct Backend {
 constexpr Backend backends[] = {
 #if defined(__linux__)
     {"epoll", make_epoll_poller},
+    {"io_uring", make_io_uring_poller},
 #else
 #error "platform/poller.cc knows no poller for this system"
 #endif

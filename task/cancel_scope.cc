@@ -108,8 +108,7 @@ void CancelScope::cancel(CancelReason reason) noexcept {
 }
 
 void CancelScope::on_deadline(Timer& timer) noexcept {
-  CancelScope& scope = static_cast<Deadline&>(timer).scope;
-  scope.scheduler_.expire(scope);
+  static_cast<Deadline&>(timer).scope.cancel(CancelReason::deadline);
 }
 
 void CancelScope::reschedule(Instant deadline) noexcept {

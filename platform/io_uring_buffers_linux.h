@@ -1,0 +1,64 @@
+// ProvidedBuffers: the buffers that a poller lends to those who receive without one of their own.
+//
+// Where the kernel has buffer rings (5.19) it picks the buffer itself when data arrive; elsewhere the poller takes one
+// when a socket has become readable. Either way a connection that waits owns no buffer.
+//
+// Invariant: a buffer is either lent (is_lent_[number]) or free; free ones are the kernel's, or on free_.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <gyre/platform/io_uring_abi_linux.h>
+#include <gyre/platform/io_uring_ring_linux.h>
+#include <gyre/platform/result.h>
+
+namespace gyre {
+
+class ProvidedBuffers {
+ public:
+  static constexpr std::uint16_t group = 0;
+
+  ProvidedBuffers() = default;
+  ~ProvidedBuffers();
+  ProvidedBuffers(const ProvidedBuffers&) = delete;
+  ProvidedBuffers& operator=(const ProvidedBuffers&) = delete;
+
+  // Takes the memory, and gives it to the kernel if it has buffer rings. `count` is a power of two.
+  // Errors: not_enough_memory.
+  Result<void> open(IoUringRing& ring, std::uint32_t count, std::uint32_t size) noexcept;
+  bool is_open() const noexcept { return memory_ != nullptr; }
+  // Takes the buffers back from the kernel. Those that are lent stay valid until this object dies.
+  void withdraw(IoUringRing& ring) noexcept;
+
+  // Whether the kernel picks: then completions bring numbers for lend(), else take() is for us to call.
+  bool kernel_picks() const noexcept { return ring_ != nullptr; }
+  std::uint32_t size() const noexcept { return size_; }
+  std::uint32_t available() const noexcept { return count_ - lent_; }
+
+  // The buffer that the kernel has picked; it is lent from now on.
+  void* lend(std::uint16_t number) noexcept;
+  // Any free buffer, which is lent from now on; null if there is none.
+  void* take() noexcept;
+  // Ends a loan.
+  void give_back(void* buffer) noexcept;
+
+ private:
+  void* at(std::uint32_t number) const noexcept { return memory_ + std::size_t{number} * size_; }
+  void provide(std::uint32_t number) noexcept;
+
+  std::byte* memory_ = nullptr;
+  std::uint32_t count_ = 0;
+  std::uint32_t size_ = 0;
+  std::uint32_t lent_ = 0;
+  std::unique_ptr<bool[]> is_lent_;
+
+  uring::ProvidedBuffer* ring_ = nullptr;  // shared with the kernel, which reads up to the tail
+  std::uint16_t tail_ = 0;
+
+  std::unique_ptr<std::uint16_t[]> free_;  // without a ring: a stack, so that a warm buffer is used again
+  std::uint32_t free_count_ = 0;
+};
+
+}  // namespace gyre
