@@ -46,19 +46,17 @@ Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) no
   if (kind == DescriptorKind::stream) {
     // The flag is of the open file, which may be shared: a terminal stays non-blocking for our siblings, too. There is
     // no other way to read it without waiting.
-    make_non_blocking(*descriptor);
+    result = make_non_blocking(*descriptor);
     sys::ignore_broken_pipes();
   }
-  if (kind == DescriptorKind::file) {
-    result = -EPERM;
-  } else {
+  bool watched = false;
+  if (result == 0 && kind != DescriptorKind::file) {
     ++stats_.system_calls;
     result = watch(*descriptor);
+    watched = result != -EPERM;
+    if (!watched) result = 0;
   }
-  if (result == -EPERM) {
-    descriptor->state |= always_ready | may_read;
-    result = 0;
-  }
+  if (!watched) descriptor->state |= always_ready | may_read;
   if (result < 0) {
     table_.remove(*descriptor);
     return Error::system(static_cast<std::int32_t>(-result), OperationKind::setup);
@@ -146,6 +144,13 @@ inline ReadinessPoller::Side ReadinessPoller::side_of(OperationKind kind) noexce
     case OperationKind::splice: return Side::both;
     default: return Side::none;
   }
+}
+
+// Slices that are all empty: such a transfer waits for nothing.
+bool ReadinessPoller::is_empty_transfer(const Operation& operation) noexcept {
+  if (operation.kind != OperationKind::receive_vector && operation.kind != OperationKind::send_vector) return false;
+  return std::all_of(operation.slices, operation.slices + operation.size,
+                     [](const IoSlice& slice) { return slice.size == 0; });
 }
 
 // Done inside start().
@@ -253,6 +258,7 @@ bool ReadinessPoller::start_any(Operation& operation) noexcept {
   }
   const std::uint16_t state = descriptor.state;
   if ((state & refusing) != 0) [[unlikely]] return answer(operation, -ECANCELED);
+  if (is_empty_transfer(operation)) [[unlikely]] return answer_later(operation, 0);
   operation.token = 0;
   if ((state & (reads ? may_read : may_write)) == 0) {
     park(operation, descriptor, side);

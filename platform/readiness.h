@@ -25,6 +25,8 @@
 #include <gyre/platform/operation_ring.h>
 #include <gyre/platform/poller.h>
 
+struct pollfd;
+
 namespace gyre {
 
 class ReadinessPoller : public Poller {
@@ -129,6 +131,7 @@ class ReadinessPoller : public Poller {
   }
 
   // readiness.cc: the life of an operation.
+  static bool is_empty_transfer(const Operation& operation) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
   bool answer_later(Operation& operation, std::int64_t result) noexcept;
   void park(Operation& operation, Descriptor& descriptor, Side side) noexcept;
@@ -165,11 +168,13 @@ class ReadinessPoller : public Poller {
   std::int64_t try_receive_lent(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_accept(Descriptor& descriptor) noexcept;
   std::int64_t try_connect(Operation& operation, Descriptor& descriptor) noexcept;
+  std::int64_t poll_now(pollfd* descriptors, std::size_t count) noexcept;
   std::int64_t try_ready(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_splice(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_send_file(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t receive_some(Descriptor& descriptor, void* buffer, std::size_t size, bool peek) noexcept;
   std::int64_t receive_otherwise(Descriptor& descriptor, void* buffer, std::size_t size, bool peek) noexcept;
+  void disconnect(Descriptor& descriptor) noexcept;
   Connection check_connection(Operation& operation, Descriptor& descriptor) noexcept;
   // After a call: `wanted` bytes were asked for; 0: a short transfer proves nothing.
   static void note_read(Descriptor& descriptor, std::int64_t result, std::size_t wanted) noexcept {
@@ -191,7 +196,7 @@ class ReadinessPoller : public Poller {
     }
   }
   void classify(Descriptor& descriptor) noexcept;
-  void make_non_blocking(Descriptor& descriptor) noexcept;
+  std::int64_t make_non_blocking(Descriptor& descriptor) noexcept;
 
   // Set once.
   Clock& clock_;

@@ -76,11 +76,14 @@ void take_received(Message& message, const msghdr& native, std::size_t size) noe
 
 }  // namespace
 
-void ReadinessPoller::make_non_blocking(Descriptor& descriptor) noexcept {
-  descriptor.state |= non_blocking;
+// 0, or a negated errno, which no descriptor that we know has ever given.
+std::int64_t ReadinessPoller::make_non_blocking(Descriptor& descriptor) noexcept {
+  if ((descriptor.state & non_blocking) != 0) [[likely]] return 0;
   ++stats_.system_calls;
-  // Fails for no descriptor that we know; the worst is that a call waits.
-  (void)sys::set_non_blocking(descriptor.native).has_value();
+  const Result<void> done = sys::set_non_blocking(descriptor.native);
+  if (!done) return -done.error().code();
+  descriptor.state |= non_blocking;
+  return 0;
 }
 
 // Learns whether a short transfer proves anything. True of TCP and of pipes. Of local streams only if no descriptors or
@@ -153,11 +156,13 @@ std::int64_t ReadinessPoller::receive_otherwise(Descriptor& descriptor, void* bu
 }
 
 std::int64_t ReadinessPoller::try_vector(Operation& operation, Descriptor& descriptor) noexcept {
-  const std::size_t count = std::min(operation.size, slices_max);
-  const std::size_t size = total(operation.slices, count);
-  // An empty transfer neither waits nor looks like the end of the stream. But empty slices at the front, cut off by
-  // slices_max, must not hide those that follow.
-  if (size == 0) return count == operation.size ? 0 : -EINVAL;
+  // start() has seen to it that not all are empty. Empty ones in front are skipped, so that slices_max does not cut off
+  // what follows and the transfer looks empty.
+  IoSlice* slices = operation.slices;
+  std::size_t count = operation.size;
+  for (; slices->size == 0; ++slices) --count;
+  count = std::min(count, slices_max);
+  const std::size_t size = total(slices, count);
   if ((descriptor.state & classified) == 0) classify(descriptor);
   const bool reads = operation.kind == OperationKind::receive_vector;
   std::size_t wanted = size;
@@ -165,15 +170,15 @@ std::int64_t ReadinessPoller::try_vector(Operation& operation, Descriptor& descr
   ++stats_.system_calls;
   if (kind_of(descriptor) == DescriptorKind::socket) {
     msghdr message{};
-    message.msg_iov = native_slices(operation.slices);
+    message.msg_iov = native_slices(slices);
     message.msg_iovlen = count;
     const bool peek = (operation.flags & operation_peek) != 0;
     result = reads ? sys::recvmsg(descriptor.native, &message, MSG_DONTWAIT | (peek ? MSG_PEEK : 0))
                    : sys::sendmsg(descriptor.native, &message, MSG_DONTWAIT);
     if ((message.msg_flags & MSG_CTRUNC) != 0 || (peek && result > 0)) wanted = 0;
   } else {
-    result = reads ? sys::readv(descriptor.native, native_slices(operation.slices), static_cast<int>(count))
-                   : sys::writev(descriptor.native, native_slices(operation.slices), static_cast<int>(count));
+    result = reads ? sys::readv(descriptor.native, native_slices(slices), static_cast<int>(count))
+                   : sys::writev(descriptor.native, native_slices(slices), static_cast<int>(count));
   }
   reads ? note_read(descriptor, result, wanted) : note_written(descriptor, result, wanted);
   return result;
@@ -234,7 +239,7 @@ std::int64_t ReadinessPoller::try_batch(Operation& operation, Descriptor& descri
 }
 
 std::int64_t ReadinessPoller::try_accept(Descriptor& descriptor) noexcept {
-  if ((descriptor.state & non_blocking) == 0) make_non_blocking(descriptor);
+  if (const std::int64_t failed = make_non_blocking(descriptor); failed < 0) return failed;
   ++stats_.system_calls;
   const std::int64_t result = sys::accept4(descriptor.native, nullptr, nullptr);
   note_read(descriptor, result, 0);
@@ -246,7 +251,7 @@ std::int64_t ReadinessPoller::try_connect(Operation& operation, Descriptor& desc
   const SocketAddress& address = *operation.address;
   std::int64_t result = 0;
   if ((operation.token & token_connecting) == 0) {
-    if ((descriptor.state & non_blocking) == 0) make_non_blocking(descriptor);
+    if (const std::int64_t failed = make_non_blocking(descriptor); failed < 0) return failed;
     // What was reported of the unconnected socket (a hang-up, for one) is not true of the connection.
     descriptor.state &= static_cast<std::uint16_t>(~(may_read | may_write | read_ended | write_ended));
     ++stats_.system_calls;
@@ -260,6 +265,9 @@ std::int64_t ReadinessPoller::try_connect(Operation& operation, Descriptor& desc
   } else {
     ++stats_.system_calls;
     result = -sys::take_socket_error(descriptor.native);
+    // The error was asked for with getsockopt(), so Linux believes the attempt to be still going on, and would answer
+    // the next connect() with ECONNABORTED.
+    if (result < 0) disconnect(descriptor);
   }
   if (result < 0) return result;
   switch (check_connection(operation, descriptor)) {
@@ -268,14 +276,18 @@ std::int64_t ReadinessPoller::try_connect(Operation& operation, Descriptor& desc
     case Connection::with_itself: break;
   }
   // Its own port was chosen to be the one it connects to. Undone, it gets another.
-  SocketAddress none;
-  none.size = sizeof(sockaddr);
-  static_assert(AF_UNSPEC == 0);
-  stats_.system_calls += 1;
-  (void)sys::connect(descriptor.native, none.bytes, none.size);
+  disconnect(descriptor);
   if (operation.token / token_retry >= retries_max) return -ECONNREFUSED;
   operation.token = (operation.token & ~token_connecting) + token_retry;
   return try_connect(operation, descriptor);
+}
+
+void ReadinessPoller::disconnect(Descriptor& descriptor) noexcept {
+  SocketAddress none;
+  none.size = sizeof(sockaddr);
+  static_assert(AF_UNSPEC == 0);
+  ++stats_.system_calls;
+  (void)sys::connect(descriptor.native, none.bytes, none.size);
 }
 
 ReadinessPoller::Connection ReadinessPoller::check_connection(Operation& operation,
@@ -293,6 +305,15 @@ ReadinessPoller::Connection ReadinessPoller::check_connection(Operation& operati
   return local && *local == peer ? Connection::with_itself : Connection::good;
 }
 
+// Does not wait. A signal that is pending interrupts it all the same, and then nothing has been said about readiness.
+std::int64_t ReadinessPoller::poll_now(pollfd* descriptors, std::size_t count) noexcept {
+  for (;;) {  // bound: signals come to an end
+    ++stats_.system_calls;
+    const std::int64_t result = sys::poll(descriptors, count, Duration::zero());
+    if (result != -EINTR) return result;
+  }
+}
+
 // The bit says "maybe"; the system knows.
 std::int64_t ReadinessPoller::try_ready(Operation& operation, Descriptor& descriptor) noexcept {
   if ((descriptor.state & always_ready) != 0) return 0;
@@ -300,18 +321,17 @@ std::int64_t ReadinessPoller::try_ready(Operation& operation, Descriptor& descri
   pollfd asked{};
   asked.fd = static_cast<int>(descriptor.native);
   asked.events = static_cast<short>(reads ? POLLIN | POLLRDHUP : POLLOUT);
-  ++stats_.system_calls;
-  const std::int64_t count = sys::poll(&asked, 1, Duration::zero());
+  const std::int64_t count = poll_now(&asked, 1);
   if (count > 0) return 0;
-  if (count < 0 && count != -EINTR) return count;
+  if (count < 0) return count;
   reads ? note_read(descriptor, -EAGAIN, 1) : note_written(descriptor, -EAGAIN, 1);
   return -EAGAIN;
 }
 
 std::int64_t ReadinessPoller::try_splice(Operation& operation, Descriptor& descriptor) noexcept {
   Descriptor& source = *operation.source;
-  if ((source.state & non_blocking) == 0) make_non_blocking(source);
-  if ((descriptor.state & non_blocking) == 0) make_non_blocking(descriptor);
+  if (const std::int64_t failed = make_non_blocking(source); failed < 0) return failed;
+  if (const std::int64_t failed = make_non_blocking(descriptor); failed < 0) return failed;
   constexpr int tries_max = 2;
   for (int tries = 0; tries < tries_max; ++tries) {
     ++stats_.system_calls;
@@ -323,8 +343,8 @@ std::int64_t ReadinessPoller::try_splice(Operation& operation, Descriptor& descr
     both[0].events = POLLIN;
     both[1].fd = static_cast<int>(descriptor.native);
     both[1].events = POLLOUT;
-    ++stats_.system_calls;
-    (void)sys::poll(both, 2, Duration::zero());
+    const std::int64_t asked = poll_now(both, 2);
+    if (asked < 0) return asked;
     const bool source_waits = both[0].revents == 0;
     const bool target_waits = both[1].revents == 0;
     if (source_waits) note_read(source, -EAGAIN, 1);
@@ -335,7 +355,7 @@ std::int64_t ReadinessPoller::try_splice(Operation& operation, Descriptor& descr
 }
 
 std::int64_t ReadinessPoller::try_send_file(Operation& operation, Descriptor& descriptor) noexcept {
-  if ((descriptor.state & non_blocking) == 0) make_non_blocking(descriptor);
+  if (const std::int64_t failed = make_non_blocking(descriptor); failed < 0) return failed;
   std::int64_t offset = operation.offset;
   ++stats_.system_calls;
   const std::int64_t result = sys::sendfile(descriptor.native, operation.source->native, &offset, clamp(operation.size));

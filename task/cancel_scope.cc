@@ -108,7 +108,8 @@ void CancelScope::cancel(CancelReason reason) noexcept {
 }
 
 void CancelScope::on_deadline(Timer& timer) noexcept {
-  static_cast<Deadline&>(timer).scope.cancel(CancelReason::deadline);
+  CancelScope& scope = static_cast<Deadline&>(timer).scope;
+  scope.scheduler_.expire(scope);
 }
 
 void CancelScope::reschedule(Instant deadline) noexcept {

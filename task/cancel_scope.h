@@ -65,6 +65,7 @@ class CancelScope {
   bool is_shielded() const noexcept { return shielded_; }
 
  private:
+  friend class Scheduler;
   friend class TaskGroup;
   friend class TaskContext;
   friend struct TreeCancel;
@@ -82,6 +83,7 @@ class CancelScope {
     CancelScope& scope;
   };
 
+  CancelScope* next_expired_ = nullptr;  // see Scheduler::fire_timers
   CancelScope* parent_ = nullptr;  // the next scope outwards in the same task, or the scope that the task was spawned in
   TaskContext* task_ = nullptr;
   Scheduler& scheduler_;

@@ -20,7 +20,9 @@ class CancelScope;
 class Scheduler;
 class TaskContext;
 class TaskGroup;
-struct TaskLocal;
+namespace detail {
+struct LocalBinding;
+}
 
 // A kind of thing that a task can wait for; one constant per awaitable.
 struct WaitKind {
@@ -66,7 +68,7 @@ class TaskContext {
   CancelScope* scope;           // innermost
   TaskContext* next = nullptr;  // siblings in the group that owns the task
   TaskContext* previous = nullptr;
-  const TaskLocal* locals = nullptr;  // innermost binding; immutable, shared with the spawner
+  const detail::LocalBinding* locals = nullptr;  // innermost; counted, shared with the spawner
   std::uint32_t state = 0;
   std::uint32_t id;
 

@@ -78,6 +78,22 @@ void Scheduler::destroy_finished() noexcept {
   std::coroutine_handle<>::from_address(std::exchange(finished_, nullptr)).destroy();
 }
 
+std::size_t Scheduler::fire_timers() noexcept {
+  const std::size_t fired = timers_.fire_due(now_, ~std::size_t{0});
+  while (expired_ != nullptr) {
+    CancelScope& scope = *expired_;
+    expired_ = std::exchange(scope.next_expired_, nullptr);
+    if (expired_ == nullptr) last_expired_ = &expired_;
+    scope.cancel(CancelReason::deadline);
+  }
+  return fired;
+}
+
+void Scheduler::expire(CancelScope& scope) noexcept {
+  *last_expired_ = &scope;
+  last_expired_ = &scope.next_expired_;
+}
+
 void Scheduler::put_first(void* frame) noexcept {
   ready_.push_front(frame);
   detail::thread_state.transfers_left = options_.transfers_max;

@@ -51,8 +51,9 @@ class Scheduler {
   // Runs ready frames, in the order of their queueing, until none is left or `at_most` have run. Stops early once the
   // clock has passed `until`. Returns the number of frames run.
   std::size_t run_ready(std::size_t at_most, Instant until = never) noexcept;
-  // Fires the timers that are due at now(). Returns their number.
-  std::size_t fire_timers() noexcept { return timers_.fire_due(now_, ~std::size_t{0}); }
+  // Fires the timers that are due at now(), and then cancels the scopes whose deadlines were among them: what became due
+  // at the same time as a deadline has made it. Returns the number of timers.
+  std::size_t fire_timers() noexcept;
 
   bool has_ready() const noexcept { return !ready_.empty(); }
   std::size_t count_ready() const noexcept { return ready_.size(); }
@@ -78,6 +79,8 @@ class Scheduler {
   // The transfer to `frame` has used up the slice: queues it in front of all others and starts a new slice.
   void put_first(void* frame) noexcept;
   void remove_task() noexcept { --tasks_; }
+  // The deadline of `scope` has fired.
+  void expire(CancelScope& scope) noexcept;
   void report(const TaskFailure& failure) noexcept;
   // Resumes a frame from inside a running task (eager start), then returns to that one.
   void run_nested(void* frame) noexcept;
@@ -93,6 +96,8 @@ class Scheduler {
 
   Clock& clock_;
   TimerQueue timers_;
+  CancelScope* expired_ = nullptr;  // a list, first to last
+  CancelScope** last_expired_ = &expired_;
   std::size_t tasks_ = 0;
   std::uint32_t last_id_ = 0;
   SchedulerOptions options_;

@@ -5,6 +5,7 @@
 
 #include <gyre/platform/check.h>
 #include <gyre/task/scheduler.h>
+#include <gyre/task/task_local.h>
 
 namespace gyre {
 
@@ -73,7 +74,7 @@ TaskContext& TaskGroup::add_child(void* root, const SpawnOptions& options) {
       .context{&scope_, scheduler.add_task()}, .name = options.name};
   TaskContext& child = record->context;
   const TaskContext* const spawner = current_task();
-  if (spawner != nullptr) child.locals = spawner->locals;
+  if (spawner != nullptr) child.locals = detail::retain(spawner->locals);
   child.previous = last_;
   (last_ != nullptr ? last_->next : first_) = &child;
   last_ = &child;
@@ -99,6 +100,7 @@ void TaskGroup::child_finished(TaskContext& child, const Error* error,
   --children_;
   scheduler.remove_task();
   child.state |= TaskContext::finished_bit;
+  detail::release(std::exchange(child.locals, nullptr));
 
   const bool only_cancelled = error != nullptr && error->is_cancelled() && child.cancel_requested();
   if (exception != nullptr || (error != nullptr && !only_cancelled)) [[unlikely]] {

@@ -10,6 +10,7 @@
 #include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
+#include <gyre/task/timeout.h>
 
 #include "support/oracle_replay.h"
 
@@ -245,21 +246,15 @@ Task<void> cancel_order(TraceLog& log) {
 }
 
 Task<void> timeout_expires(TraceLog& log) {
-  {
-    const CancelScope scope(CancelScope::within(10ms));
-    (void)co_await sleeper(log, "inside", 50ms);
-    if (scope.timed_out()) log("timeout");
-  }
+  const Result<void> ended = co_await with_timeout(10ms, sleeper(log, "inside", 50ms));
+  if (!ended && ended.error().is_timed_out()) log("timeout");
   (void)co_await sleep(5ms);
   log("end");
 }
 
 Task<void> timeout_not_reached(TraceLog& log) {
-  {
-    const CancelScope scope(CancelScope::within(20ms));
-    const Result<void> ended = co_await sleeper(log, "inside", 10ms);
-    log(ended ? "in time" : "timeout");
-  }
+  const Result<void> ended = co_await with_timeout(20ms, sleeper(log, "inside", 10ms));
+  log(ended ? "in time" : "timeout");
   (void)co_await sleep(50ms);
   log("end");
 }

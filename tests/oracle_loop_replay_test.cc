@@ -56,7 +56,7 @@ Task<void> yields_do_not_starve_timers(TraceLog& log) {
   Scheduler& scheduler = current_task()->scheduler();
   scheduler.timers().arm(fired, scheduler.now());
   log("start");
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     (void)co_await yield();
     if (fired.is_set) break;
   }

@@ -1,13 +1,14 @@
 // Runs a scenario in Gyre on a virtual clock, so that its trace can be compared with asyncio's (tests/oracle).
 //
-// A replay is a coroutine `Task<void> name(TraceLog& log)`, run as the only task until nothing is left to do. Time
-// moves only when no task is ready, and then at once to the next timer.
+// A replay is a coroutine `Task<void> name(TraceLog& log)`, run as the main task until nothing is left to do: once on a
+// bare scheduler, once on a reactor. Time moves only when no task is ready, and then at once to the next timer.
 #pragma once
 
 #include <cstddef>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -28,8 +29,10 @@ struct Replay {
 };
 std::ostream& operator<<(std::ostream& out, const Replay& replay);
 
-// What the replay did. Fails the running test if a task is left, or if it does not end.
+// What the replay did. Fails the running test if it does not end.
 std::vector<std::string> run_replay(const Replay& replay);
+// The same on a reactor. Aborts if it does not end.
+std::vector<std::string> run_replay_on_reactor(const Replay& replay);
 
 // The claim that every replay file instantiates with its replays.
 class OracleReplayTest : public ::testing::TestWithParam<Replay> {
