@@ -1,0 +1,119 @@
+#include "oracles.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+#include <gtest/gtest.h>
+
+namespace gyre::test {
+namespace {
+
+thread_local std::uint64_t allocations_count = 0;
+
+void* allocate(std::size_t size, std::size_t alignment) noexcept {
+  ++allocations_count;
+  if (alignment <= alignof(std::max_align_t)) return std::malloc(size == 0 ? 1 : size);
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+void* allocate_or_throw(std::size_t size, std::size_t alignment) {
+  void* const memory = allocate(size, alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+std::vector<std::string> open_descriptors() {
+  std::vector<std::pair<int, std::string>> found;
+  DIR* const directory = ::opendir("/proc/self/fd");
+  if (directory == nullptr) {
+    ADD_FAILURE() << "cannot read /proc/self/fd";
+    return {};
+  }
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string name = entry->d_name;
+    if (name[0] == '.' || std::stoi(name) == ::dirfd(directory)) continue;
+    char target[256] = {};
+    const ssize_t size = ::readlink(("/proc/self/fd/" + name).c_str(), target, sizeof target - 1);
+    found.emplace_back(std::stoi(name), size < 0 ? "?" : target);
+  }
+  ::closedir(directory);
+  std::sort(found.begin(), found.end());
+  std::vector<std::string> lines;
+  for (const auto& [fd, target] : found) lines.push_back(std::to_string(fd) + " -> " + target);
+  return lines;
+}
+
+void expect_same_descriptors(const std::vector<std::string>& before) {
+  const std::vector<std::string> after = open_descriptors();
+  for (const std::string& line : after) {
+    if (std::find(before.begin(), before.end(), line) == before.end()) {
+      ADD_FAILURE() << "a descriptor was leaked: " << line;
+    }
+  }
+  for (const std::string& line : before) {
+    if (std::find(after.begin(), after.end(), line) == after.end()) {
+      ADD_FAILURE() << "a descriptor of somebody else was closed: " << line;
+    }
+  }
+}
+
+std::uint64_t allocations() noexcept { return allocations_count; }
+
+}  // namespace gyre::test
+
+// Weak, so that a test that counts in its own way can replace them once more.
+#define GYRE_TEST_WEAK __attribute__((weak))
+
+GYRE_TEST_WEAK void* operator new(std::size_t size) {
+  return gyre::test::allocate_or_throw(size, 0);
+}
+GYRE_TEST_WEAK void* operator new[](std::size_t size) {
+  return gyre::test::allocate_or_throw(size, 0);
+}
+GYRE_TEST_WEAK void* operator new(std::size_t size, std::align_val_t alignment) {
+  return gyre::test::allocate_or_throw(size, static_cast<std::size_t>(alignment));
+}
+GYRE_TEST_WEAK void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return gyre::test::allocate_or_throw(size, static_cast<std::size_t>(alignment));
+}
+GYRE_TEST_WEAK void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return gyre::test::allocate(size, 0);
+}
+GYRE_TEST_WEAK void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+  return gyre::test::allocate(size, 0);
+}
+GYRE_TEST_WEAK void* operator new(std::size_t size, std::align_val_t alignment,
+                                  const std::nothrow_t&) noexcept {
+  return gyre::test::allocate(size, static_cast<std::size_t>(alignment));
+}
+GYRE_TEST_WEAK void* operator new[](std::size_t size, std::align_val_t alignment,
+                                    const std::nothrow_t&) noexcept {
+  return gyre::test::allocate(size, static_cast<std::size_t>(alignment));
+}
+GYRE_TEST_WEAK void operator delete(void* memory) noexcept { std::free(memory); }
+GYRE_TEST_WEAK void operator delete[](void* memory) noexcept { std::free(memory); }
+GYRE_TEST_WEAK void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+GYRE_TEST_WEAK void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+GYRE_TEST_WEAK void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+GYRE_TEST_WEAK void operator delete[](void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+GYRE_TEST_WEAK void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+GYRE_TEST_WEAK void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+GYRE_TEST_WEAK void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
+GYRE_TEST_WEAK void operator delete[](void* memory, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}

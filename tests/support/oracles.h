@@ -1,0 +1,19 @@
+// Oracles: what must be true after every test, whatever it was about.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gyre::test {
+
+// "7 -> socket:[123]" for each open descriptor of this process, in order.
+std::vector<std::string> open_descriptors();
+
+// A test failure that names what was leaked, or closed by mistake, since `before` was taken.
+void expect_same_descriptors(const std::vector<std::string>& before);
+
+// Calls of global operator new, on this thread, since the thread began. Every test program counts them.
+std::uint64_t allocations() noexcept;
+
+}  // namespace gyre::test
