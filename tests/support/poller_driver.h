@@ -101,6 +101,8 @@ class PollerDriver {
 
   // A failure to attach is a test failure.
   Descriptor& attach(UniqueFd fd, DescriptorKind kind = DescriptorKind::socket);
+  // Null, and `*error` says why: a failure that a test has injected.
+  Descriptor* try_attach(UniqueFd fd, DescriptorKind kind, Error* error);
   UniqueFd detach(Descriptor& descriptor);
   void close_now(Descriptor& descriptor);
 
@@ -158,6 +160,9 @@ class PollerDriver {
   // wait() may now return 0 at any time: other threads wake it.
   void expect_foreign_wakes() { foreign_wakes_ = true; }
 
+  // Operations are started past the driver: it does not count theirs.
+  void expect_foreign_operations() { foreign_operations_ = true; }
+
   std::size_t completions() const { return completions_; }
   std::size_t in_flight_requests() const;
   // Ends everything early; the destructor does it otherwise.
@@ -191,6 +196,7 @@ class PollerDriver {
   bool inside_wait_ = false;
   bool woken_ = false;
   bool foreign_wakes_ = false;
+  bool foreign_operations_ = false;
   bool finished_ = false;
 };
 

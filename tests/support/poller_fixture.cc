@@ -10,7 +10,22 @@ std::string backend_label(const testing::TestParamInfo<Backend>& parameter) {
   return std::string(parameter.param.label);
 }
 
+namespace {
+
+bool is_built(std::string_view name) {
+  for (const std::string_view* known = poller_names(); !known->empty(); ++known) {
+    if (*known == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 bool is_available(const Backend& backend, std::string* why) {
+  if (!is_built(backend.name)) {
+    *why = "this build has no " + std::string(backend.name);
+    return false;
+  }
   PollerOptions options;
   options.tier = backend.tier;
   const Result<std::unique_ptr<Poller>> poller = open_poller(backend.name, options);
