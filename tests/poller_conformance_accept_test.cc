@@ -254,20 +254,23 @@ TEST_P(PollerConnectTest, MissingUnixNameIsReported) {
   EXPECT_EQ(io_->finish(io_->connect(socket, gone)), -ECONNREFUSED);
 }
 
-TEST_P(PollerConnectTest, SecondConnectOfAConnectedSocketIsAnError) {
+TEST_P(PollerConnectTest, ConnectOfAConnectedSocketIsAnErrorAtTheLatestTheSecondTime) {
   const Bound bound = tcp_listener();
   Descriptor& socket = io_->attach(tcp_socket());
   EXPECT_EQ(io_->finish(io_->connect(socket, bound.address)), 0);
+  // Linux counts the first repetition as the end of a non-blocking connect.
+  const std::int64_t second = io_->finish(io_->connect(socket, bound.address));
+  EXPECT_TRUE(second == 0 || second == -EISCONN) << second;
   EXPECT_EQ(io_->finish(io_->connect(socket, bound.address)), -EISCONN);
 }
 
-// A TCP socket may connect to its own port. Who connects must find out (local = peer); the poller just tells the truth.
-TEST_P(PollerConnectTest, SelfConnectSucceedsAndIsRecognisable) {
-  Bound bound = refusing_tcp();
-  Descriptor& socket = io_->attach(std::move(bound.fd));
-  ASSERT_EQ(io_->finish(io_->connect(socket, bound.address)), 0);
-  UniqueFd fd = io_->detach(socket);
-  EXPECT_EQ(port_of(local_address(fd)), port_of(peer_address(fd)));
+// Row 62: a TCP socket may connect to its own port. That is nobody's service; the socket can be used for another try.
+TEST_P(PollerConnectTest, SocketThatConnectsToItselfIsRefused) {
+  Bound itself = refusing_tcp();
+  const Bound bound = tcp_listener();
+  Descriptor& socket = io_->attach(std::move(itself.fd));
+  EXPECT_EQ(io_->finish(io_->connect(socket, itself.address)), -ECONNREFUSED);
+  EXPECT_EQ(io_->finish(io_->connect(socket, bound.address)), 0);
 }
 
 TEST_P(PollerConnectTest, ConnectThatCannotProceedWaits) {
@@ -290,12 +293,12 @@ TEST_P(PollerConnectTest, ConnectToAFullUnixBacklogDoesNotHangOrSpin) {
   Descriptor& socket = io_->attach(unix_socket());
   Request& connect = io_->connect(socket, bound.address);
   io_->quiet(std::chrono::milliseconds(5));
-  // There is no event for "room in the backlog": a poller either answers EAGAIN, or waits for room in another way.
+  // There is no event for "room in the backlog": a poller refuses, or waits for room in another way.
   if (!connect.done()) {
     const UniqueFd taken = accept_from(bound.fd);
     EXPECT_EQ(io_->finish(connect), 0);
   } else {
-    EXPECT_EQ(connect.result, -EAGAIN);
+    EXPECT_EQ(connect.result, -ECONNREFUSED);
   }
 }
 

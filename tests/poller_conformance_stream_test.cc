@@ -360,11 +360,11 @@ TEST_P(PollerStreamTest, VectoredTransfersWithRandomSplitsKeepEveryByte) {
   Request* send = &io_->send_vector(near, some_pieces(0));
   Request* receive = &io_->receive_vector(far, some_sizes());
   io_->run_until([&] {
-    if (send != nullptr && send->done()) {
+    while (send != nullptr && send->done()) {
       sent += static_cast<std::size_t>(send->result);
       send = sent < text.size() ? &io_->send_vector(near, some_pieces(sent)) : nullptr;
     }
-    if (receive->done()) {
+    while (receive->done()) {
       arrived += receive->scattered_text();
       if (arrived.size() == text.size()) return true;
       receive = &io_->receive_vector(far, some_sizes());

@@ -18,11 +18,7 @@ namespace gyre::test {
 namespace {
 
 constexpr long number_io_uring_enter = 426;
-constexpr long number_epoll_pwait2 = 441;
 
-std::uint64_t epoll_waits() {
-  return sys::calls_made(SYS_epoll_pwait) + sys::calls_made(number_epoll_pwait2);
-}
 std::uint64_t enters() { return sys::calls_made(number_io_uring_enter); }
 
 // Answers each message by itself.
@@ -232,7 +228,8 @@ TEST_P(PollerCountsTest, MultishotAcceptCostsOneCallPerConnectionOrLess) {
   const PollerStats before = io_->poller().stats();
   EXPECT_TRUE(io_->run_until([&] { return accept.descriptors.size() == 100; }));
   const std::uint64_t waits = io_->poller().stats().waits - before.waits;
-  EXPECT_LE(sys::calls_made() - calls, is_io_uring() ? waits : 101 + waits);
+  // Besides the accepts and the waits: the last accept that finds nothing, and making the listener non-blocking.
+  EXPECT_LE(sys::calls_made() - calls, is_io_uring() ? waits : 100 + waits + 3);
   io_->cancel(accept);
   io_->finish(accept);
 }

@@ -1,7 +1,7 @@
 // Every system call of a poller fails, once and for long, with each error that its comment lists.
 //
 // A recording run of the scenario says which calls are made, and from where. Then each site fails with each errno of
-// its call: the first time, the second time, and again and again. Each time: no crash, no leak, no hang; the error
+// its call: the first time, the second time and so on, and again and again. Each time: no crash, no leak, no hang; the error
 // reaches who asked, or is survived; afterwards the same poller and the same process serve an echo.
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -43,8 +43,9 @@ struct CallFaults {
   std::vector<int> errors;  // errnos; of the kind `shorten`: lengths
 };
 
-// Per call, what its wrapper's comment lists. "Not yet" (EAGAIN) of data calls is missing on purpose: a kernel that says
-// so will also say when, and an injected one would not. Bugs (EBADF, EFAULT, ENOTSOCK) abort, as they should.
+// Per call, what its wrapper's comment lists. "Not yet" is missing on purpose (EAGAIN of data calls; ENOTCONN of
+// getpeername, which is how a connection is asked whether it stands): a kernel that says so will also say when, and an
+// injected answer would not. So is EPERM of epoll_ctl, which says "this is always ready", and of a socket that is a lie. Bugs (EBADF, EFAULT, ENOTSOCK) abort, as they should.
 const std::vector<CallFaults>& call_faults() {
   using enum Lasting;
   constexpr auto fail = Fault::Kind::fail;
@@ -87,20 +88,23 @@ const std::vector<CallFaults>& call_faults() {
       {SYS_openat, "openat", for_ever, fail,
        {EINTR, ENOENT, EACCES, EEXIST, EISDIR, ENOTDIR, ELOOP, ENAMETOOLONG, EMFILE, ENFILE, ENOSPC,
         EROFS, ETXTBSY, EINVAL, EPERM, ENOMEM, ENXIO, EOVERFLOW}},
+      {437, "openat2", for_ever, fail,
+       {EINTR, EAGAIN, ENOSYS, EINVAL, ENOENT, EACCES, EEXIST, EISDIR, EMFILE, ENFILE, ENOSPC, EPERM,
+        ENOMEM, ELOOP}},
       {SYS_close, "close", for_ever, Fault::Kind::after, {EINTR, EIO, ENOSPC, EDQUOT}},
       {SYS_shutdown, "shutdown", for_ever, fail, {ENOTCONN, EINVAL}},
       {SYS_fcntl, "fcntl", for_ever, fail, {EINTR, EPERM, EACCES}},
       {SYS_pipe2, "pipe2", for_ever, fail, {EMFILE, ENFILE}},
       {SYS_eventfd2, "eventfd", for_ever, fail, {EMFILE, ENFILE, ENOMEM}},
       {SYS_epoll_create1, "epoll_create1", for_ever, fail, {EMFILE, ENFILE, ENOMEM}},
-      {SYS_epoll_ctl, "epoll_ctl", for_ever, fail, {ENOMEM, ENOSPC, EPERM, ENOENT}},
+      {SYS_epoll_ctl, "epoll_ctl", for_ever, fail, {ENOMEM, ENOSPC, ENOENT}},
       {SYS_epoll_pwait, "epoll_pwait", for_long, fail, {EINTR}},
       {441, "epoll_pwait2", for_ever, fail, {ENOSYS, EPERM}},
       {441, "epoll_pwait2", for_long, fail, {EINTR}},
       {SYS_getsockopt, "getsockopt", for_ever, fail, {ENOPROTOOPT, EOPNOTSUPP, EINVAL, ENOMEM}},
       {SYS_setsockopt, "setsockopt", for_ever, fail, {ENOPROTOOPT, EINVAL, ENOMEM}},
       {SYS_getsockname, "getsockname", for_ever, fail, {ENOBUFS}},
-      {SYS_getpeername, "getpeername", for_ever, fail, {ENOTCONN, EINVAL, ENOBUFS}},
+      {SYS_getpeername, "getpeername", for_ever, fail, {EINVAL, ENOBUFS}},
       {SYS_fstat, "fstat", for_ever, fail, {EOVERFLOW, ENOMEM}},
       {SYS_ppoll, "ppoll", for_long, fail, {EINTR, ENOMEM}},
       {425, "io_uring_setup", for_ever, fail,
@@ -115,9 +119,14 @@ const std::vector<CallFaults>& call_faults() {
 }
 
 // Calls of the poller that have no errno worth injecting; every other one must be in the table.
-bool cannot_fail(long number) {
-  return number == SYS_munmap || number == SYS_getpid || number == SYS_gettid ||
-         number == SYS_futex;
+bool cannot_fail(const FaultPlan::Reached& reached) {
+  // A wake-up: the write of a number to an eventfd of our own, which knows no error but a full counter. Without it
+  // nobody could ever be woken.
+  const bool wakes = reached.number == SYS_write &&
+                     (reached.site.find("/poller_") != std::string::npos ||
+                      reached.site.find("wake") != std::string::npos);
+  return wakes || reached.number == SYS_munmap || reached.number == SYS_getpid ||
+         reached.number == SYS_gettid;
 }
 
 // --- The scenario ----------------------------------------------------------------------------------------------------
@@ -335,11 +344,11 @@ void Scenario::files() {
 
 void Scenario::readiness() {
   const UniqueFd event = event_fd(1);
-  Descriptor* const foreign = attach(UniqueFd(::dup(raw(event))), DescriptorKind::foreign);
+  Descriptor* const foreign = attach(UniqueFd(event.get()), DescriptorKind::foreign);
   if (foreign != nullptr) {
     finish(io_->plain(OperationKind::readable, *foreign));
     finish(io_->plain(OperationKind::writable, *foreign));
-    const UniqueFd back = io_->detach(*foreign);
+    io_->close_now(*foreign);
   }
   io_->poller().wake();
   io_->turn(std::chrono::milliseconds(1));
@@ -396,7 +405,9 @@ bool PollerFaultTest::run_with(const FaultPlan::Reached& reached, const CallFaul
                      .times = times,
                      .fault = {faults.kind, value}});
   Scenario scenario(GetParam(), plan);
+  const Instant start = steady_clock().now();
   scenario.run();
+  EXPECT_LT(steady_clock().now() - start, std::chrono::seconds(5)) << "it all but hangs";
   expect_same_descriptors(before);
 
   // The error has reached somebody, or nobody has noticed anything.
@@ -412,7 +423,7 @@ bool PollerFaultTest::run_with(const FaultPlan::Reached& reached, const CallFaul
 }
 
 void PollerFaultTest::walk(const CallFaults& faults, const FaultPlan::Reached& reached) {
-  constexpr std::uint64_t single_max = 3;
+  constexpr std::uint64_t single_max = 8;
   for (const int value : faults.errors) {
     for (std::uint64_t first = 1; first <= std::min(reached.calls, single_max); ++first) {
       run_with(reached, faults, value, first, 1);
@@ -436,9 +447,9 @@ TEST_P(PollerFaultTest, EverySiteSurvivesEachOfItsErrors) {
   EXPECT_GE(sites.size(), 5u);
   std::size_t walked = 0;
   for (const FaultPlan::Reached& site : sites) {
-    bool known = cannot_fail(site.number);
+    bool known = cannot_fail(site);
     for (const CallFaults& faults : call_faults()) {
-      if (faults.number != site.number) continue;
+      if (faults.number != site.number || cannot_fail(site)) continue;
       known = true;
       walk(faults, site);
       ASSERT_LE(testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count(),
@@ -453,7 +464,6 @@ TEST_P(PollerFaultTest, EverySiteSurvivesEachOfItsErrors) {
   expect_echo(*fresh);
   RecordProperty("sites", static_cast<int>(walked));
   RecordProperty("runs", static_cast<int>(runs_));
-  printf("%zu sites, %zu runs\n", walked, runs_);
 }
 
 }  // namespace

@@ -339,7 +339,8 @@ std::size_t PollerDriver::turn_until(Instant deadline) {
   inside_wait_ = true;
   const std::size_t count = poller_->wait(deadline);
   inside_wait_ = false;
-  EXPECT_EQ(count, completions_ - before) << "wait() miscounts its completions";
+  EXPECT_TRUE(foreign_operations_ || count == completions_ - before)
+      << "wait() says " << count << " completions and made " << completions_ - before;
   if (count == 0 && !may_return_early) {
     EXPECT_GE(steady_clock().now(), deadline) << "wait() returned early without a completion";
   }

@@ -33,6 +33,10 @@ std::ostream& operator<<(std::ostream& out, const Backend& backend);
 
 // Skips the test, by name and reason, where the kernel denies the backend.
 class PollerFixture : public testing::TestWithParam<Backend> {
+ public:
+  // Last of all, when the descriptors that a test's own fixture holds are closed.
+  ~PollerFixture() override;
+
  protected:
   void SetUp() override;
   void TearDown() override;
@@ -47,6 +51,7 @@ class PollerFixture : public testing::TestWithParam<Backend> {
 
  private:
   std::vector<std::string> descriptors_before_;
+  bool was_set_up_ = false;
 };
 
 std::string backend_label(const testing::TestParamInfo<Backend>& parameter);
