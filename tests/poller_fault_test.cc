@@ -91,6 +91,7 @@ const std::vector<CallFaults>& call_faults() {
       {437, "openat2", for_ever, fail,
        {EINTR, EAGAIN, ENOSYS, EINVAL, ENOENT, EACCES, EEXIST, EISDIR, EMFILE, ENFILE, ENOSPC, EPERM,
         ENOMEM, ELOOP}},
+      {435, "clone3", for_ever, fail, {EAGAIN, ENOMEM, EPERM}},
       {SYS_close, "close", for_ever, Fault::Kind::after, {EINTR, EIO, ENOSPC, EDQUOT}},
       {SYS_shutdown, "shutdown", for_ever, fail, {ENOTCONN, EINVAL}},
       {SYS_fcntl, "fcntl", for_ever, fail, {EINTR, EPERM, EACCES}},
