@@ -2,14 +2,21 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include <gyre/task/as_completed.h>
 #include <gyre/task/cancel_scope.h>
 #include <gyre/task/join_handle.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
+#include <gyre/task/timeout.h>
+#include <gyre/task/when_all.h>
+#include <gyre/task/when_any.h>
 
 #include "support/oracle_replay.h"
 
@@ -17,6 +24,97 @@ namespace gyre::testing {
 namespace {
 
 using namespace std::chrono_literals;
+
+using Values = std::vector<Task<Result<std::string>>>;
+
+// a ends at 30 ms, b at 10 ms, c at 20 ms.
+Values three_values(TraceLog& log) {
+  Values tasks;
+  tasks.push_back(value_after(log, "a", 30ms));
+  tasks.push_back(value_after(log, "b", 10ms));
+  tasks.push_back(value_after(log, "c", 20ms));
+  return tasks;
+}
+
+// value_after() that fails, as failer() does.
+Task<Result<std::string>> no_value_after(TraceLog& log, std::string_view name, Duration time) {
+  const Result<void> ended = co_await failer(log, name, time);
+  if (!ended) co_return ended.error();
+  co_return std::string(name);
+}
+
+Task<void> gather_order(TraceLog& log) {
+  auto all = when_all(value_after(log, "a", 30ms), value_after(log, "b", 10ms), value_after(log, "c", 20ms));
+  const Result<std::tuple<std::string, std::string, std::string>> values = co_await std::move(all);
+  if (values) log("results ", std::get<0>(*values), " ", std::get<1>(*values), " ", std::get<2>(*values));
+}
+
+Task<void> gather_errors_as_values(TraceLog& log) {
+  Values tasks;
+  tasks.push_back(value_after(log, "a", 20ms));
+  tasks.push_back(no_value_after(log, "b", 10ms));
+  tasks.push_back(value_after(log, "c", 5ms));
+  tasks.push_back(no_value_after(log, "d", 15ms));
+  const std::vector<Result<std::string>> results = co_await gather_results(std::move(tasks));
+  std::string text;
+  for (const Result<std::string>& result : results) {
+    text += result ? " " + *result : " error:" + name_of(result.error());
+  }
+  log("results", text);
+}
+
+Task<void> gather_fails(TraceLog& log) {
+  Values tasks;
+  tasks.push_back(value_after(log, "a", 30ms));
+  tasks.push_back(no_value_after(log, "b", 10ms));
+  tasks.push_back(value_after(log, "c", 20ms));
+  const Result<std::vector<std::string>> values = co_await gather(std::move(tasks));
+  if (!values) log("gather failed: ", name_of(values.error()));
+  log("end");
+}
+
+Task<Result<void>> gathering_parent(TraceLog& log) {
+  Values tasks;
+  for (const char* name : {"a", "b", "c"}) tasks.push_back(value_after(log, name, 100ms));
+  const Result<std::vector<std::string>> values = co_await gather(std::move(tasks));
+  if (values) co_return Result<void>{};
+  log("gather cancelled");
+  co_return values.error();
+}
+
+Task<void> gather_cancelled(TraceLog& log) {
+  TaskGroup group;
+  auto task = group.spawn(gathering_parent, log);
+  (void)co_await sleep(10ms);
+  log("main cancels");
+  task.cancel();
+  (void)co_await task;
+  log("end");
+  (void)co_await group.join();
+}
+
+Task<void> as_completed_order(TraceLog& log) {
+  AsCompleted<Result<std::string>> values(three_values(log));
+  while (!values.done()) {
+    const auto next = co_await values.next();
+    if (!next) break;
+    log("completed ", *next->result);
+  }
+  log("end");
+  (void)co_await values.join();
+}
+
+Task<void> first_completed(TraceLog& log) {
+  const WhenAnyOf<Result<std::string>> race = co_await when_any(three_values(log));
+  log("winner ", *race.results[race.index]);
+}
+
+Task<void> first_completed_fails(TraceLog& log) {
+  auto either = when_any(value_after(log, "a", 30ms), failer(log, "b", 10ms));
+  const WhenAny<Result<std::string>, Result<void>> race = co_await std::move(either);
+  const Result<void>& second = std::get<1>(race.results);
+  if (race.index == 1 && !second) log("first failed: ", name_of(second.error()));
+}
 
 Task<void> wait_timeout_cancels_nothing(TraceLog& log) {
   TaskGroup group;
@@ -32,17 +130,13 @@ Task<void> wait_timeout_cancels_nothing(TraceLog& log) {
 }
 
 Task<void> shield_passes_result(TraceLog& log) {
-  const CancelScope shield({.shielded = true});
-  const Result<std::string> value = co_await value_after(log, "a", 10ms);
+  const Result<std::string> value = co_await shield(value_after(log, "a", 10ms));
   if (value) log("result ", *value);
 }
 
 Task<void> shielded_wait(TraceLog& log) {
-  {
-    const CancelScope shield({.shielded = true});
-    const Result<std::string> value = co_await value_after(log, "inner", 30ms);
-    if (value) log("outer got ", *value);
-  }
+  const Result<std::string> value = co_await shield(value_after(log, "inner", 30ms));
+  if (value) log("outer got ", *value);
   const Result<void> slept = co_await sleep(1ms);
   if (!slept) log("outer cancelled");
 }
@@ -74,6 +168,13 @@ Task<void> join_in_other_order(TraceLog& log) {
 }
 
 constexpr Replay replays[] = {
+    {"gather_order", gather_order},
+    {"gather_errors_as_values", gather_errors_as_values},
+    {"gather_fails", gather_fails},
+    {"gather_cancelled", gather_cancelled},
+    {"as_completed_order", as_completed_order},
+    {"first_completed", first_completed},
+    {"first_completed_fails", first_completed_fails},
     {"wait_timeout_cancels_nothing", wait_timeout_cancels_nothing},
     {"shield_passes_result", shield_passes_result},
     {"shield_outer_cancelled", shield_outer_cancelled},

@@ -15,6 +15,7 @@
 #include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
+#include <gyre/task/task_local.h>
 #include <gyre/task/task_tree.h>
 
 #include "support/oracle_replay.h"
@@ -203,6 +204,31 @@ Task<void> await_chain(TraceLog& log) {
   (void)co_await group.join();
 }
 
+constinit TaskLocal<std::string_view> variable;
+
+std::string_view variable_value() {
+  const std::string_view* const value = variable.get();
+  return value != nullptr ? *value : "none";
+}
+
+Task<void> context_child(TraceLog& log, std::string_view name) {
+  log(name, " sees ", variable_value());
+  const TaskLocalScope<std::string_view> own(variable, name);
+  (void)co_await yield();
+  log(name, " has ", variable_value());
+}
+
+Task<void> context_copied_at_spawn(TraceLog& log) {
+  TaskGroup group;
+  group.spawn(context_child, log, "a");
+  const TaskLocalScope<std::string_view> first(variable, "from main");
+  group.spawn(context_child, log, "b");
+  const TaskLocalScope<std::string_view> second(variable, "later");
+  log("main has ", variable_value());
+  (void)co_await group.join();
+  log("main still has ", variable_value());
+}
+
 void log_current_task(TraceLog& log, std::string_view name) {
   log("in ", name, ": ", current_task()->name());
 }
@@ -282,6 +308,7 @@ constexpr Replay replays[] = {
     {"sleepers_interleave", sleepers_interleave},
     {"sleep_equal_deadlines", sleep_equal_deadlines},
     {"await_chain", await_chain},
+    {"context_copied_at_spawn", context_copied_at_spawn},
     {"current_task", current_task_scenario},
     {"all_tasks", all_tasks},
     {"detached_failure", detached_failure},
