@@ -4,14 +4,21 @@ namespace gyre {
 
 constinit const WaitKind Barrier::wait_kind{"barrier", on_cancel};
 
-void Barrier::complete() noexcept {
+WaitOutcome Barrier::arrive(Waiter& waiter) noexcept {
+  if (is_broken_) return WaitOutcome::broken;
+  if (arrived_ + 1 < parties_) {
+    ++arrived_;
+    return WaitOutcome::none;
+  }
+  waiter.set_number(arrived_);
   arrived_ = 0;
   // Places are given out now and not on arrival: whoever was cancelled leaves no gap.
   for (std::uint32_t place = 0; !waiters_.empty(); ++place) {
-    Waiter& waiter = waiters_.take_first();
-    waiter.set_number(place);
-    WaitList::wake(waiter, WaitOutcome::granted);
+    Waiter& other = waiters_.take_first();
+    other.set_number(place);
+    waiters_.wake(other, WaitOutcome::granted);
   }
+  return WaitOutcome::granted;
 }
 
 void Barrier::abort() noexcept {

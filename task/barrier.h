@@ -29,7 +29,7 @@ class Barrier {
 
   // Until all parties have come. The result is the task's place in its round, in the order of arrival: each of
   // 0 ... parties() - 1 once; the last is the one that did not have to wait.
-  [[nodiscard]] auto wait() noexcept { return Awaiter(*this); }
+  [[nodiscard]] auto wait() noexcept { return detail::WaitOperation<Awaiter, Barrier>(*this); }
 
   // Whoever waits gets `broken`, and so does whoever comes, until reset(). Idempotent.
   void abort() noexcept;
@@ -46,19 +46,12 @@ class Barrier {
    public:
     explicit Awaiter(Barrier& barrier) noexcept : barrier_(barrier) {}
 
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-      TaskContext& task = *frame.promise().context;
-      barrier_.waiters_.bind(task);
-      if (task.cancel_requested()) [[unlikely]] return refuse();
-      if (barrier_.is_broken_) [[unlikely]] return refuse(WaitOutcome::broken);
-      if (barrier_.arrived_ + 1 < barrier_.parties_) {
-        ++barrier_.arrived_;
-        return park(barrier_.waiters_, frame, task, wait_kind);
-      }
-      set_number(barrier_.arrived_);
-      barrier_.complete();
-      return pass(frame, task);
+    bool await_ready() noexcept {
+      if (is_refused(barrier_.waiters_)) [[unlikely]] return true;
+      return settle(barrier_.arrive(*this));
+    }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+      suspend(barrier_.waiters_, frame, wait_kind);
     }
     Result<std::uint32_t> await_resume() noexcept {
       if (is_granted()) [[likely]] return number();
@@ -73,7 +66,8 @@ class Barrier {
 
   static const WaitKind wait_kind;
   static void on_cancel(void* leaf, TaskContext& task) noexcept;
-  void complete() noexcept;
+  // Granted to the last of a round, whose others are then woken.
+  WaitOutcome arrive(Waiter& waiter) noexcept;
 
   WaitList waiters_;
   std::uint32_t parties_;

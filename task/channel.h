@@ -69,11 +69,11 @@ class Channel : private detail::ChannelCore {
   explicit Channel(std::size_t capacity) : ChannelCore(capacity), storage_(capacity) {}
 
   // Waits for room. `value` must live until then; it is moved from only if it is sent.
-  [[nodiscard]] auto send(T&& value) noexcept { return SendAwaiter(*this, value); }
+  [[nodiscard]] auto send(T&& value) noexcept { return detail::WaitOperation<SendAwaiter, Channel, T&>(*this, value); }
   [[nodiscard]] auto send(const T& value) noexcept
     requires std::is_trivially_copyable_v<T>
   {
-    return SendAwaiter(*this, const_cast<T&>(value));
+    return detail::WaitOperation<SendAwaiter, Channel, T&>(*this, const_cast<T&>(value));
   }
   // As send(), without waiting.
   Result<void> try_send(T&& value) noexcept {
@@ -88,11 +88,11 @@ class Channel : private detail::ChannelCore {
   // Waits for room and keeps it for a value that need not exist yet. Precondition: capacity() > 0.
   [[nodiscard]] auto reserve() noexcept {
     GYRE_CHECK_HINT(capacity_ > 0, "a rendezvous channel has no room to reserve");
-    return ReserveAwaiter(*this);
+    return detail::WaitOperation<ReserveAwaiter, Channel>(*this);
   }
 
   // Waits for a value.
-  [[nodiscard]] auto receive() noexcept { return ReceiveAwaiter(*this); }
+  [[nodiscard]] auto receive() noexcept { return detail::WaitOperation<ReceiveAwaiter, Channel>(*this); }
   Result<T> try_receive() noexcept {
     Slot slot;
     const WaitOutcome outcome = begin_receive(slot);
@@ -135,12 +135,19 @@ class Channel : private detail::ChannelCore {
     if (is_closed_) [[unlikely]] return WaitOutcome::closed;
     if (!receivers_.empty()) {
       hand_over(value);
-    } else if (has_room()) {
+    } else if (has_room()) [[likely]] {
       storage_.push(std::move(value));
     } else {
       return WaitOutcome::none;
     }
     ++unfinished_;
+    return WaitOutcome::granted;
+  }
+
+  WaitOutcome begin_reserve() noexcept {
+    if (is_closed_) return WaitOutcome::closed;
+    if (!has_room()) return WaitOutcome::none;
+    ++reserved_;
     return WaitOutcome::granted;
   }
 
@@ -151,26 +158,31 @@ class Channel : private detail::ChannelCore {
       if (!senders_.empty()) admit();
       return WaitOutcome::granted;
     }
-    // Nobody reserves room in a rendezvous channel: who waits has a value.
-    if (capacity_ == 0 && !senders_.empty()) {
-      Waiter& sender = senders_.take_first();
-      slot.put(std::move(static_cast<SendAwaiter&>(sender).value_));
-      ++unfinished_;
-      WaitList::wake(sender, WaitOutcome::granted);
+    if (!senders_.empty() && capacity_ == 0) {
+      meet(slot);
       return WaitOutcome::granted;
     }
+    if (!is_closed_) [[likely]] return WaitOutcome::none;
     return has_ended() ? WaitOutcome::closed : WaitOutcome::none;
+  }
+
+  // Takes the value of the sender that waits at a rendezvous. (Nobody reserves room there: who waits has a value.)
+  void meet(Slot& slot) noexcept {
+    Waiter& sender = senders_.take_first();
+    slot.put(std::move(static_cast<SendAwaiter&>(sender).value_));
+    ++unfinished_;
+    senders_.wake(sender, WaitOutcome::granted);
   }
 
   // Precondition: a receiver waits.
   void hand_over(T& value) noexcept {
     Waiter& receiver = receivers_.take_first();
     static_cast<ReceiveAwaiter&>(receiver).slot_.put(std::move(value));
-    WaitList::wake(receiver, WaitOutcome::granted);
+    receivers_.wake(receiver, WaitOutcome::granted);
   }
 
   // Gives room that has become free to those who wait for it.
-  void admit() noexcept {
+  [[gnu::noinline]] void admit() noexcept {
     while (!senders_.empty() && has_room()) {
       Waiter& sender = senders_.take_first();
       if (sender.number() == for_permit) {
@@ -184,7 +196,7 @@ class Channel : private detail::ChannelCore {
         }
         ++unfinished_;
       }
-      WaitList::wake(sender, WaitOutcome::granted);
+      senders_.wake(sender, WaitOutcome::granted);
     }
   }
 
@@ -276,17 +288,15 @@ template <typename T, typename Order>
 class [[nodiscard]] Channel<T, Order>::SendAwaiter : public Waiter {
  public:
   SendAwaiter(Channel& channel, T& value) noexcept
-      : Waiter(for_value), channel_(channel), value_(value) {}
+      : channel_(channel), value_(value) {}
 
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-    TaskContext& task = *frame.promise().context;
-    channel_.senders_.bind(task);
-    if (task.cancel_requested()) [[unlikely]] return refuse();
-    const WaitOutcome outcome = channel_.begin_send(value_);
-    if (outcome == WaitOutcome::granted) [[likely]] return pass(frame, task);
-    if (outcome == WaitOutcome::closed) return refuse(outcome);
-    return park(channel_.senders_, frame, task, send_wait);
+  bool await_ready() noexcept {
+    if (is_refused(channel_.senders_)) [[unlikely]] return true;
+    return settle(channel_.begin_send(value_));
+  }
+  void await_suspend(std::coroutine_handle<> frame) noexcept {
+    set_number(for_value);
+    suspend(channel_.senders_, frame, send_wait);
   }
   Result<void> await_resume() noexcept {
     if (is_granted()) [[likely]] return {};
@@ -303,17 +313,15 @@ class [[nodiscard]] Channel<T, Order>::SendAwaiter : public Waiter {
 template <typename T, typename Order>
 class [[nodiscard]] Channel<T, Order>::ReserveAwaiter : public Waiter {
  public:
-  explicit ReserveAwaiter(Channel& channel) noexcept : Waiter(for_permit), channel_(channel) {}
+  explicit ReserveAwaiter(Channel& channel) noexcept : channel_(channel) {}
 
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-    TaskContext& task = *frame.promise().context;
-    channel_.senders_.bind(task);
-    if (task.cancel_requested()) [[unlikely]] return refuse();
-    if (channel_.is_closed_) return refuse(WaitOutcome::closed);
-    if (!channel_.has_room()) return park(channel_.senders_, frame, task, reserve_wait);
-    ++channel_.reserved_;
-    return pass(frame, task);
+  bool await_ready() noexcept {
+    if (is_refused(channel_.senders_)) [[unlikely]] return true;
+    return settle(channel_.begin_reserve());
+  }
+  void await_suspend(std::coroutine_handle<> frame) noexcept {
+    set_number(for_permit);
+    suspend(channel_.senders_, frame, reserve_wait);
   }
   Result<Permit> await_resume() noexcept {
     if (is_granted()) [[likely]] return Permit(channel_);
@@ -329,15 +337,12 @@ class [[nodiscard]] Channel<T, Order>::ReceiveAwaiter : public Waiter {
  public:
   explicit ReceiveAwaiter(Channel& channel) noexcept : channel_(channel) {}
 
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-    TaskContext& task = *frame.promise().context;
-    channel_.senders_.bind(task);
-    if (task.cancel_requested()) [[unlikely]] return refuse();
-    const WaitOutcome outcome = channel_.begin_receive(slot_);
-    if (outcome == WaitOutcome::granted) [[likely]] return pass(frame, task);
-    if (outcome == WaitOutcome::closed) return refuse(outcome);
-    return park(channel_.receivers_, frame, task, receive_wait);
+  bool await_ready() noexcept {
+    if (is_refused(channel_.senders_)) [[unlikely]] return true;
+    return settle(channel_.begin_receive(slot_));
+  }
+  void await_suspend(std::coroutine_handle<> frame) noexcept {
+    suspend(channel_.receivers_, frame, receive_wait);
   }
   Result<T> await_resume() noexcept {
     if (is_granted()) [[likely]] return slot_.take();

@@ -71,7 +71,7 @@ class ChannelCore {
     if (--unfinished_ == 0 && !joiners_.empty()) joiners_.wake_all();
   }
   // Until unfinished() is 0; at once if it is. Errors: cancelled, timed_out; atomic.
-  [[nodiscard]] auto join() noexcept { return JoinAwaiter(*this); }
+  [[nodiscard]] auto join() noexcept { return WaitOperation<JoinAwaiter, ChannelCore>(*this); }
 
   std::size_t count_receivers() const noexcept { return receivers_.count_waiters(); }
   std::size_t count_senders() const noexcept { return senders_.count_waiters(); }
@@ -102,13 +102,12 @@ class ChannelCore {
    public:
     explicit JoinAwaiter(ChannelCore& channel) noexcept : channel_(channel) {}
 
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-      TaskContext& task = *frame.promise().context;
-      channel_.joiners_.bind(task);
-      if (task.cancel_requested()) [[unlikely]] return refuse();
-      if (channel_.unfinished_ == 0) return pass(frame, task);
-      return park(channel_.joiners_, frame, task, join_wait);
+    bool await_ready() noexcept {
+      if (is_refused(channel_.joiners_)) [[unlikely]] return true;
+      return settle(channel_.unfinished_ == 0 ? WaitOutcome::granted : WaitOutcome::none);
+    }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+      suspend(channel_.joiners_, frame, join_wait);
     }
     Result<void> await_resume() noexcept {
       if (is_granted()) [[likely]] return {};

@@ -17,21 +17,21 @@ void ConditionVariable::notify(std::size_t count) noexcept {
   for (; count > 0 && !waiters_.empty(); --count) {
     Waiter& waiter = waiters_.take_first();
     waiter.set_number(is_notified);
-    mutex_.waiters_.append(waiter);
+    mutex_.waiters_.adopt(waiter);
   }
 }
 
 void ConditionVariable::on_cancel(void* leaf, TaskContext& task) noexcept {
   Waiter& waiter = *static_cast<Waiter*>(leaf);
-  Mutex& mutex = static_cast<Awaiter&>(waiter).condition_.mutex_;
+  ConditionVariable& condition = static_cast<Awaiter&>(waiter).condition_;
   // Still for dump_tasks() to see.
-  task.wait_in(leaf, relock_kind);
+  task.wait_in(leaf, relock_kind, task.frame);
   if (waiter.number() == is_notified) return;
   WaitList::remove(waiter);
-  if (mutex.try_acquire()) {
-    WaitList::wake(waiter, WaitOutcome::granted);
+  if (condition.mutex_.try_acquire()) {
+    condition.waiters_.wake(waiter, WaitOutcome::granted);
   } else {
-    mutex.waiters_.append(waiter);
+    condition.mutex_.waiters_.adopt(waiter);
   }
 }
 

@@ -37,7 +37,7 @@ class ConditionVariable {
   // and goes on doing so as far as it knows.
   [[nodiscard]] auto wait(const MutexLock& lock) noexcept {
     GYRE_CHECK_HINT(lock.mutex() == &mutex_, "wait() without a lock of the condition variable's mutex");
-    return Awaiter(*this);
+    return detail::WaitOperation<Awaiter, ConditionVariable>(*this);
   }
   // Until `predicate()` is true, which is asked only with the mutex locked.
   template <typename Predicate>
@@ -64,13 +64,12 @@ class ConditionVariable {
    public:
     explicit Awaiter(ConditionVariable& condition) noexcept : Waiter(not_notified), condition_(condition) {}
 
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-      TaskContext& task = *frame.promise().context;
-      if (task.cancel_requested()) [[unlikely]] return refuse();
-      condition_.waiters_.park(*this, frame, task, wait_kind);
+    bool await_ready() noexcept {
+      return is_refused(condition_.waiters_);
+    }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+      condition_.waiters_.park(*this, frame, wait_kind);
       condition_.mutex_.unlock();
-      return true;
     }
     Result<void> await_resume() noexcept {
       if (number() == is_notified) [[likely]] return {};

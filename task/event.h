@@ -27,23 +27,21 @@ class Event {
   bool is_set() const noexcept { return is_set_; }
 
   // Until the event is set; at once if it is.
-  [[nodiscard]] auto wait() noexcept { return Awaiter(*this); }
+  [[nodiscard]] auto wait() noexcept { return detail::WaitOperation<Awaiter, Event>(*this); }
 
   std::size_t count_waiters() const noexcept { return waiters_.count_waiters(); }
 
  private:
-  class [[nodiscard]] Awaiter : private Waiter {
+  class [[nodiscard]] Awaiter : public Waiter {
    public:
     explicit Awaiter(Event& event) noexcept : event_(event) {}
 
-    using Waiter::await_ready;
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-      TaskContext& task = *frame.promise().context;
-      event_.waiters_.bind(task);
-      if (task.cancel_requested()) [[unlikely]] return refuse();
-      if (event_.is_set_) return pass(frame, task);
-      return park(event_.waiters_, frame, task, wait_kind);
+    bool await_ready() noexcept {
+      if (is_refused(event_.waiters_)) [[unlikely]] return true;
+      return settle(event_.is_set_ ? WaitOutcome::granted : WaitOutcome::none);
+    }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+      suspend(event_.waiters_, frame, wait_kind);
     }
     Result<void> await_resume() noexcept {
       if (is_granted()) [[likely]] return {};

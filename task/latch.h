@@ -29,28 +29,26 @@ class Latch {
   std::size_t count() const noexcept { return count_; }
 
   // Until the latch is open; at once if it is.
-  [[nodiscard]] auto wait() noexcept { return Awaiter(*this); }
+  [[nodiscard]] auto wait() noexcept { return detail::WaitOperation<Awaiter, Latch>(*this); }
   // Counts down by one, now, and waits.
   [[nodiscard]] auto arrive_and_wait() noexcept {
     count_down();
-    return Awaiter(*this);
+    return detail::WaitOperation<Awaiter, Latch>(*this);
   }
 
   std::size_t count_waiters() const noexcept { return waiters_.count_waiters(); }
 
  private:
-  class [[nodiscard]] Awaiter : private Waiter {
+  class [[nodiscard]] Awaiter : public Waiter {
    public:
     explicit Awaiter(Latch& latch) noexcept : latch_(latch) {}
 
-    using Waiter::await_ready;
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-      TaskContext& task = *frame.promise().context;
-      latch_.waiters_.bind(task);
-      if (task.cancel_requested()) [[unlikely]] return refuse();
-      if (latch_.is_open()) return pass(frame, task);
-      return park(latch_.waiters_, frame, task, wait_kind);
+    bool await_ready() noexcept {
+      if (is_refused(latch_.waiters_)) [[unlikely]] return true;
+      return settle(latch_.is_open() ? WaitOutcome::granted : WaitOutcome::none);
+    }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+      suspend(latch_.waiters_, frame, wait_kind);
     }
     Result<void> await_resume() noexcept {
       if (is_granted()) [[likely]] return {};

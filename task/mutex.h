@@ -65,7 +65,7 @@ class Mutex {
   // Precondition: not locked.
   ~Mutex() { GYRE_CHECK_HINT(!is_locked_, "a locked Mutex dies"); }
 
-  [[nodiscard]] auto lock() noexcept { return Awaiter(*this); }
+  [[nodiscard]] auto lock() noexcept { return detail::WaitOperation<Awaiter, Mutex>(*this); }
   // An empty MutexLock if it is locked.
   MutexLock try_lock() noexcept { return try_acquire() ? MutexLock(*this) : MutexLock(); }
   // For a lock that was release()d. Precondition: it is locked.
@@ -74,7 +74,7 @@ class Mutex {
     if (waiters_.empty()) [[likely]] {
       is_locked_ = false;
     } else {
-      WaitList::wake(waiters_.take_first(), WaitOutcome::granted);
+      waiters_.wake(waiters_.take_first(), WaitOutcome::granted);
     }
   }
 
@@ -84,18 +84,16 @@ class Mutex {
  private:
   friend class ConditionVariable;
 
-  class [[nodiscard]] Awaiter : private Waiter {
+  class [[nodiscard]] Awaiter : public Waiter {
    public:
     explicit Awaiter(Mutex& mutex) noexcept : mutex_(mutex) {}
 
-    using Waiter::await_ready;
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-      TaskContext& task = *frame.promise().context;
-      mutex_.waiters_.bind(task);
-      if (task.cancel_requested()) [[unlikely]] return refuse();
-      if (mutex_.try_acquire()) [[likely]] return pass(frame, task);
-      return park(mutex_.waiters_, frame, task, wait_kind);
+    bool await_ready() noexcept {
+      if (is_refused(mutex_.waiters_)) [[unlikely]] return true;
+      return settle(mutex_.try_acquire() ? WaitOutcome::granted : WaitOutcome::none);
+    }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+      suspend(mutex_.waiters_, frame, wait_kind);
     }
     Result<MutexLock> await_resume() noexcept {
       if (is_granted()) [[likely]] return MutexLock(mutex_);

@@ -8,7 +8,7 @@ void RwLock::admit() noexcept {
   while (Waiter* const first = waiters_.first()) {
     if (!has_room_for(first->number())) return;
     take(first->number());
-    WaitList::wake(waiters_.take_first(), WaitOutcome::granted);
+    waiters_.wake(waiters_.take_first(), WaitOutcome::granted);
   }
 }
 

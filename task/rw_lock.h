@@ -88,8 +88,8 @@ class RwLock {
   // Precondition: not locked.
   ~RwLock() { GYRE_CHECK_HINT(!has_writer_ && readers_ == 0, "a locked RwLock dies"); }
 
-  [[nodiscard]] auto read() noexcept { return Awaiter<ReadLock>(*this); }
-  [[nodiscard]] auto write() noexcept { return Awaiter<WriteLock>(*this); }
+  [[nodiscard]] auto read() noexcept { return detail::WaitOperation<Awaiter<ReadLock>, RwLock>(*this); }
+  [[nodiscard]] auto write() noexcept { return detail::WaitOperation<Awaiter<WriteLock>, RwLock>(*this); }
   // Empty if the lock is not to be had, or if somebody waits.
   ReadLock try_read() noexcept { return enter(as_reader) ? ReadLock(*this) : ReadLock(); }
   WriteLock try_write() noexcept { return enter(as_writer) ? WriteLock(*this) : WriteLock(); }
@@ -119,13 +119,12 @@ class RwLock {
     explicit Awaiter(RwLock& lock) noexcept
         : Pending(lock, std::is_same_v<Lock, WriteLock> ? as_writer : as_reader) {}
 
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-      TaskContext& task = *frame.promise().context;
-      lock_.waiters_.bind(task);
-      if (task.cancel_requested()) [[unlikely]] return refuse();
-      if (lock_.enter(number())) [[likely]] return pass(frame, task);
-      return park(lock_.waiters_, frame, task, wait_kind);
+    bool await_ready() noexcept {
+      if (is_refused(lock_.waiters_)) [[unlikely]] return true;
+      return settle(lock_.enter(number()) ? WaitOutcome::granted : WaitOutcome::none);
+    }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+      suspend(lock_.waiters_, frame, wait_kind);
     }
     Result<Lock> await_resume() noexcept {
       if (is_granted()) [[likely]] return Lock(lock_);

@@ -8,7 +8,7 @@ void Semaphore::admit() noexcept {
   while (Waiter* const first = waiters_.first()) {
     if (first->number() > available_) return;
     available_ -= first->number();
-    WaitList::wake(waiters_.take_first(), WaitOutcome::granted);
+    waiters_.wake(waiters_.take_first(), WaitOutcome::granted);
   }
 }
 

@@ -84,7 +84,7 @@ class Semaphore {
   // Precondition: count <= permits_max().
   [[nodiscard]] auto acquire(std::uint32_t count = 1) noexcept {
     GYRE_CHECK_HINT(count <= permits_max_, "acquire() of more permits than there can ever be");
-    return Awaiter(*this, count);
+    return detail::WaitOperation<Awaiter, Semaphore, std::uint32_t>(*this, count);
   }
   // None if there are too few, or if somebody waits.
   Permits try_acquire(std::uint32_t count = 1) noexcept {
@@ -110,13 +110,12 @@ class Semaphore {
     Awaiter(Semaphore& semaphore, std::uint32_t count) noexcept
         : Waiter(count), semaphore_(semaphore) {}
 
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-      TaskContext& task = *frame.promise().context;
-      semaphore_.waiters_.bind(task);
-      if (task.cancel_requested()) [[unlikely]] return refuse();
-      if (semaphore_.take(number())) [[likely]] return pass(frame, task);
-      return park(semaphore_.waiters_, frame, task, wait_kind);
+    bool await_ready() noexcept {
+      if (is_refused(semaphore_.waiters_)) [[unlikely]] return true;
+      return settle(semaphore_.take(number()) ? WaitOutcome::granted : WaitOutcome::none);
+    }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+      suspend(semaphore_.waiters_, frame, wait_kind);
     }
     Result<Permits> await_resume() noexcept {
       if (is_granted()) [[likely]] return Permits(&semaphore_, number());

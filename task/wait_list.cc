@@ -24,8 +24,7 @@ Error wait_error(WaitOutcome outcome, OperationKind operation) noexcept {
 }
 
 void wait_list_dies(const WaitLink& first) noexcept {
-  const auto& waiter = static_cast<const Waiter&>(first);
-  const TaskContext& task = *promise_of(waiter.frame_).context;
+  const TaskContext& task = *static_cast<const Waiter&>(first).task_;
   std::fprintf(stderr, "gyre: a %.*s dies while task %u waits for it\n",
                static_cast<int>(task.wait_kind->name.size()), task.wait_kind->name.data(), task.id);
   check_failed(__FILE__, __LINE__, "nobody waits",
@@ -40,17 +39,29 @@ std::size_t WaitList::count_waiters() const noexcept {
   return count;
 }
 
+void WaitList::adopt(Waiter& waiter) noexcept {
+  home_ = &waiter.task_->scheduler();
+  append(waiter);
+}
+
 void WaitList::cancel(void* leaf, TaskContext& task) noexcept {
   Waiter& waiter = *static_cast<Waiter*>(leaf);
   remove(waiter);
   waiter.outcome_ = WaitOutcome::cancelled;
-  task.scheduler->ready(waiter.frame_);
+  task.end_wait();
 }
 
-void WaitList::check_waker(const TaskContext& woken) noexcept {
-  const TaskContext* const waker = current_task();
-  GYRE_CHECK_HINT(waker == nullptr || waker->scheduler == woken.scheduler,
-                  "a task of another scheduler uses this synchronisation primitive");
+void WaitList::check_user() noexcept {
+  GYRE_CHECK_HINT(detail::thread_state.current != nullptr, "awaited outside a task");
+  if (home_ == nullptr) home_ = detail::thread_state.scheduler;
+  GYRE_CHECK_HINT(home_ == detail::thread_state.scheduler,
+                  "a synchronisation primitive is used by tasks of two schedulers");
+}
+
+void WaitList::check_waker() const noexcept {
+  const Scheduler* const running = detail::thread_state.scheduler;
+  GYRE_CHECK_HINT(running == nullptr || running == home_,
+                  "a synchronisation primitive is used by tasks of two schedulers");
 }
 
 }  // namespace gyre

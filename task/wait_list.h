@@ -11,7 +11,7 @@
 //
 // Threads: a primitive is used by the tasks of one scheduler, and on its thread. Builds with debug checks bind each
 // primitive to the first scheduler that waits at it, and abort at any other.
-// Invariants: 1. A waiter is on the list exactly while its outcome is `parked`. 2. The list is empty when it dies.
+// Invariants: 1. The outcome of a waiter on a list is `parked`. 2. The list is empty when it dies.
 #pragma once
 
 #include <coroutine>
@@ -43,22 +43,42 @@ Error wait_error(WaitOutcome outcome, OperationKind operation) noexcept;
 
 [[noreturn]] void wait_list_dies(const WaitLink& first) noexcept;
 
-// A task has done at once what it might have waited for. False if it may go on; when its slice is used up, its frame is
-// queued, so that a loop of such operations does not keep the other tasks waiting.
-inline bool suspend_after(std::coroutine_handle<> frame, TaskContext& task) noexcept {
-  if (task.scheduler->may_continue()) [[likely]] return false;
-  task.scheduler->ready(frame);
-  return true;
-}
+// An operation that may wait, before it is awaited: the object, what is asked of it, and how to make the awaiter. (An
+// awaiter that the await expression makes itself stands in the frame and is not reached through a pointer.)
+template <typename Awaiter, typename Object, typename Argument = void>
+class [[nodiscard]] WaitOperation {
+ public:
+  WaitOperation(Object& object, Argument argument) noexcept
+      : object_(object), argument_(argument) {}
+  Awaiter operator co_await() const noexcept { return Awaiter(object_, argument_); }
+
+ private:
+  Object& object_;
+  Argument argument_;
+};
+template <typename Awaiter, typename Object>
+class [[nodiscard]] WaitOperation<Awaiter, Object, void> {
+ public:
+  explicit WaitOperation(Object& object) noexcept : object_(object) {}
+  Awaiter operator co_await() const noexcept { return Awaiter(object_); }
+
+ private:
+  Object& object_;
+};
 
 }  // namespace detail
 
+// The base of an awaiter. await_ready() tries the operation, between is_refused() and settle():
+//
+//   bool await_ready() noexcept {
+//     if (is_refused(mutex_.waiters_)) return true;
+//     return settle(mutex_.try_acquire() ? WaitOutcome::granted : WaitOutcome::none);
+//   }
+//   void await_suspend(std::coroutine_handle<> frame) noexcept { suspend(mutex_.waiters_, frame, kind); }
 class Waiter : private detail::WaitLink {
  public:
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
-
-  bool await_ready() const noexcept { return false; }
 
   WaitOutcome outcome() const noexcept { return outcome_; }
   // For the primitive's own use: the number of permits that are wanted, the place that was given, ...
@@ -66,38 +86,34 @@ class Waiter : private detail::WaitLink {
   void set_number(std::uint32_t number) noexcept { number_ = number; }
 
  protected:
-  // The two link pointers are left uninitialised on purpose; see WaitLink.
-  explicit Waiter(std::uint32_t number = 0) noexcept : outcome_(WaitOutcome::none), number_(number) {}
+  // What is not needed before the waiter parks is left uninitialised.
+  Waiter() noexcept {
+    if constexpr (debug_checks) outcome_ = WaitOutcome::none;
+  }
+  explicit Waiter(std::uint32_t number) noexcept : Waiter() { number_ = number; }
   ~Waiter() { GYRE_DCHECK(outcome_ != WaitOutcome::parked); }
 
-  // The three ways out of await_suspend. The task is cancelled already:
-  bool refuse(WaitOutcome outcome = WaitOutcome::cancelled) noexcept {
+  // Whether the task is cancelled and must not even try.
+  bool is_refused(WaitList& list) noexcept;
+  // The end of await_ready(); `none`: the task has to wait. What was done at once counts against the task's slice, and
+  // sends it through the queue when that is used up, so that a loop of such operations does not keep the others waiting.
+  bool settle(WaitOutcome outcome) noexcept {
     outcome_ = outcome;
-    return false;
+    return outcome != WaitOutcome::none && detail::may_continue();
   }
-  // There was no need to wait:
-  bool pass(std::coroutine_handle<> frame, TaskContext& task) noexcept {
-    outcome_ = WaitOutcome::granted;
-    return detail::suspend_after(frame, task);
-  }
-  // To the end of the list:
-  bool park(WaitList& list, std::coroutine_handle<> frame, TaskContext& task,
-            const WaitKind& kind) noexcept;
+  // To the end of the list, or, if the wait is over already, of the ready queue.
+  void suspend(WaitList& list, std::coroutine_handle<> frame, const WaitKind& kind) noexcept;
 
   bool is_granted() const noexcept { return outcome_ == WaitOutcome::granted; }
-
   Error error(OperationKind operation) const noexcept {
     return detail::wait_error(outcome_, operation);
   }
-
-  // While parked.
-  void* frame() const noexcept { return frame_; }
 
  private:
   friend class WaitList;
   friend void detail::wait_list_dies(const detail::WaitLink&) noexcept;
 
-  void* frame_;
+  TaskContext* task_;
   WaitOutcome outcome_;
   std::uint32_t number_;
 };
@@ -117,16 +133,18 @@ class WaitList {
   // Walks the list.
   std::size_t count_waiters() const noexcept;
 
-  // `waiter` goes to the end, and its task suspends in it until it is woken or cancelled.
-  void park(Waiter& waiter, std::coroutine_handle<> frame, TaskContext& task,
-            const WaitKind& kind) noexcept {
-    bind(task);
-    waiter.frame_ = frame.address();
-    task.wait_in(&waiter, kind);
+  // `waiter` goes to the end, and the current task waits in it until it is woken or cancelled.
+  void park(Waiter& waiter, std::coroutine_handle<> frame, const WaitKind& kind) noexcept {
+    TaskContext& task = *detail::thread_state.current;
+    home_ = detail::thread_state.scheduler;
+    waiter.task_ = &task;
+    task.wait_in(&waiter, kind, frame.address());
     append(waiter);
   }
+  // A waiter that was taken off another list, and still waits.
+  void adopt(Waiter& waiter) noexcept;
 
-  // Off the list; it must then be woken or moved. Precondition: there is one.
+  // Off the list; it must then be woken or adopted. Precondition: there is one.
   Waiter& take_first() noexcept {
     Waiter& waiter = *static_cast<Waiter*>(head_.next);
     remove(waiter);
@@ -135,24 +153,15 @@ class WaitList {
   static void remove(Waiter& waiter) noexcept {
     waiter.next->previous = waiter.previous;
     waiter.previous->next = waiter.next;
-    waiter.outcome_ = WaitOutcome::none;
-  }
-  // A waiter that was taken off another list, and still waits. Its wait_kind stays what it is.
-  void append(Waiter& waiter) noexcept {
-    waiter.outcome_ = WaitOutcome::parked;
-    waiter.next = &head_;
-    waiter.previous = head_.previous;
-    head_.previous->next = &waiter;
-    head_.previous = &waiter;
   }
 
-  // Ends the wait of a waiter that was taken off: its task will run.
-  static void wake(Waiter& waiter, WaitOutcome outcome) noexcept {
-    TaskContext& task = *detail::promise_of(waiter.frame_).context;
-    if constexpr (debug_checks) check_waker(task);
+  // Ends the wait of a waiter that was taken off this list: its task will run.
+  void wake(Waiter& waiter, WaitOutcome outcome) noexcept {
+    if constexpr (debug_checks) check_waker();
     waiter.outcome_ = outcome;
-    task.end_wait();
-    task.scheduler->ready(waiter.frame_);
+    TaskContext& task = *waiter.task_;
+    task.leaf = nullptr;
+    home_->ready(task.frame);
   }
   // False if nobody waits.
   bool wake_first(WaitOutcome outcome = WaitOutcome::granted) noexcept {
@@ -161,33 +170,47 @@ class WaitList {
     return true;
   }
   void wake_all(WaitOutcome outcome = WaitOutcome::granted) noexcept {
-    while (!empty()) wake(take_first(), outcome);
+    while (wake_first(outcome)) {
+    }
   }
 
-  // The task that is about to look at the primitive; in builds with debug checks the primitive is now bound to its
-  // scheduler.
-  void bind(const TaskContext& task) noexcept {
-    if constexpr (debug_checks) {
-      if (home_ == nullptr) home_ = task.scheduler;
-      GYRE_CHECK_HINT(home_ == task.scheduler,
-                      "a synchronisation primitive is used by tasks of two schedulers");
-    }
+  // In builds with debug checks the primitive is now bound to the scheduler that runs the current task.
+  void bind() noexcept {
+    if constexpr (debug_checks) check_user();
   }
 
   // What a WaitKind calls for a primitive to which it is all the same whether a waiter leaves. `leaf` is the Waiter.
   static void cancel(void* leaf, TaskContext& task) noexcept;
 
  private:
-  static void check_waker(const TaskContext& woken) noexcept;
+  void append(Waiter& waiter) noexcept {
+    waiter.outcome_ = WaitOutcome::parked;
+    waiter.next = &head_;
+    waiter.previous = head_.previous;
+    head_.previous->next = &waiter;
+    head_.previous = &waiter;
+  }
+  void check_user() noexcept;
+  void check_waker() const noexcept;
 
   detail::WaitLink head_;
   Scheduler* home_ = nullptr;
 };
 
-inline bool Waiter::park(WaitList& list, std::coroutine_handle<> frame, TaskContext& task,
-                         const WaitKind& kind) noexcept {
-  list.park(*this, frame, task, kind);
+inline bool Waiter::is_refused(WaitList& list) noexcept {
+  list.bind();
+  if (!detail::thread_state.current->cancel_requested()) [[likely]] return false;
+  outcome_ = WaitOutcome::cancelled;
   return true;
+}
+
+inline void Waiter::suspend(WaitList& list, std::coroutine_handle<> frame,
+                            const WaitKind& kind) noexcept {
+  if (outcome_ == WaitOutcome::none) [[likely]] {
+    list.park(*this, frame, kind);
+  } else {
+    detail::thread_state.scheduler->ready(frame.address());
+  }
 }
 
 static_assert(sizeof(Waiter) == 32);

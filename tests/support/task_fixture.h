@@ -62,7 +62,7 @@ class TestLoop {
   // One turn as a reactor makes it, without moving the clock: what is ready now, then the timers that are due.
   void run_turn() {
     scheduler.update_now();
-    (void)scheduler.run_ready(frames_max);
+    (void)scheduler.run_ready(scheduler.count_ready());
     scheduler.update_now();
     (void)scheduler.fire_timers();
   }
@@ -115,7 +115,6 @@ class TestLoop {
   ManualClock clock;
 
  private:
-  static constexpr std::size_t frames_max = 1'000'000;
   static constexpr std::size_t turns_max = 1'000'000;
 
   static SchedulerOptions with_sink(SchedulerOptions options, TestLoop* loop) noexcept {
