@@ -338,6 +338,11 @@ constexpr Rule rules[] = {
 
 // --- The repository -------------------------------------------------------------------------------------------------
 
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
 fs::path source_root() {
   if (const char* root = std::getenv("GYRE_SOURCE_ROOT")) return root;
   for (fs::path folder = fs::current_path(); folder != folder.parent_path(); folder = folder.parent_path()) {
@@ -351,9 +356,7 @@ std::vector<Source> read_sources() {
   const fs::path root = source_root();
   const auto add = [&](const fs::path& path) {
     if (path.extension() != ".h" && path.extension() != ".cc") return;
-    std::ifstream in(path);
-    sources.emplace_back(path.lexically_relative(root).generic_string(),
-                         std::string(std::istreambuf_iterator<char>(in), {}));
+    sources.emplace_back(path.lexically_relative(root).generic_string(), read_file(path));
   };
   if (root.empty()) return sources;
   if (fs::exists(root / "gyre.h")) add(root / "gyre.h");
@@ -404,6 +407,35 @@ TEST(TidyTest, UmbrellaHeaderIsComplete) {
     if (!is_public) continue;
     EXPECT_NE(umbrella->text.find("#include <gyre/" + source.path + ">"), std::string::npos) << source.path;
   }
+}
+
+// Blocks of code in `page` that follow a line `<!-- code: FILE -->` and are not in that file, word for word.
+Findings stale_code(const std::string& page, std::string (*read)(const fs::path&)) {
+  Findings findings;
+  constexpr string_view mark = "<!-- code: ";
+  for (std::size_t at = page.find(mark); at != page.npos; at = page.find(mark, at + 1)) {
+    const std::size_t name = at + mark.size();
+    const std::string file = page.substr(name, page.find(" -->", name) - name);
+    const std::size_t begin = page.find("```cpp\n", at) + 7;
+    const std::string block = page.substr(begin, page.find("```", begin) - begin);
+    if (block.empty() || read(file).find(block) == std::string::npos) findings.push_back(file);
+  }
+  return findings;
+}
+
+TEST(TidyTest, CodeOfTheReadmeIsCutFromFilesThatAreBuilt) {
+  const std::string readme = read_file(source_root() / "README.md");
+  EXPECT_NE(readme.find("<!-- code: "), std::string::npos);
+  const auto read = [](const fs::path& file) { return read_file(source_root() / file); };
+  for (const std::string& file : stale_code(readme, read)) {
+    ADD_FAILURE() << "README.md shows what is not in " << file;
+  }
+}
+
+TEST(TidyTest, StaleCodeIsFound) {
+  const auto read = [](const fs::path&) { return std::string("int a;\nint b;\n"); };
+  EXPECT_EQ(stale_code("<!-- code: x.cc -->\n```cpp\nint b;\n```\n", read).size(), 0u);
+  EXPECT_EQ(stale_code("<!-- code: x.cc -->\n```cpp\nint c;\n```\n", read), Findings{"x.cc"});
 }
 
 // --- Each rule can fail ---------------------------------------------------------------------------------------------
