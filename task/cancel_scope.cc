@@ -1,5 +1,7 @@
 #include <gyre/task/cancel_scope.h>
 
+#include <utility>
+
 #include <gyre/platform/check.h>
 #include <gyre/task/context.h>
 #include <gyre/task/scheduler.h>
@@ -121,6 +123,15 @@ void CancelScope::reschedule(Instant deadline) noexcept {
   } else if (deadline != never) {
     scheduler_.timers().arm(timer_, deadline);
   }
+}
+
+void CancelScope::set_hook(CancelHook* hook) noexcept {
+  hook_ = hook;
+  if (effective_) call_hook();
+}
+
+void CancelScope::call_hook() noexcept {
+  if (CancelHook* const hook = std::exchange(hook_, nullptr)) hook->on_cancel(*hook);
 }
 
 bool CancelScope::timed_out() const noexcept {

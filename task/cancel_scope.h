@@ -29,6 +29,12 @@ struct CancelScopeOptions {
   bool shielded = false;
 };
 
+// Something that wants to know when a scope is cancelled, by itself or from outside. Called in the thread of the scope,
+// at most once; it must not touch the scope.
+struct CancelHook {
+  void (*on_cancel)(CancelHook& hook) noexcept;
+};
+
 class CancelScope {
  public:
   // Covers the current task from here to the end of the scope's life. Must be called inside a task.
@@ -40,6 +46,9 @@ class CancelScope {
 
   // Options of a scope that ends `timeout` from now; at once if that is not positive. Must be called inside a task.
   static CancelScopeOptions within(Duration timeout);
+
+  // One hook at a time; null takes it away. Called at once if the scope is cancelled already.
+  void set_hook(CancelHook* hook) noexcept;
 
   // Idempotent; the first reason stays.
   void cancel() noexcept { cancel(CancelReason::cancelled); }
@@ -74,6 +83,7 @@ class CancelScope {
   CancelScope(const CancelScopeOptions& options, TaskContext* task, Scheduler& scheduler,
               TaskGroup* group);
 
+  void call_hook() noexcept;
   void enter() noexcept;
   void leave() noexcept;
   static void on_deadline(Timer& timer) noexcept;
@@ -83,6 +93,7 @@ class CancelScope {
     CancelScope& scope;
   };
 
+  CancelHook* hook_ = nullptr;
   CancelScope* next_expired_ = nullptr;  // see Scheduler::fire_timers
   CancelScope* parent_ = nullptr;  // the next scope outwards in the same task, or the scope that the task was spawned in
   TaskContext* task_ = nullptr;

@@ -31,12 +31,20 @@ void print_failure(void*, const TaskFailure& failure) noexcept {
   }
 }
 
+void print_slow_step(void*, const SlowStep& step) noexcept {
+  std::fprintf(stderr, "gyre: task %u \"%s\" held its thread for %.1f ms; it now waits at %s:%u\n",
+               step.task_id, step.task_name != nullptr ? step.task_name : "",
+               static_cast<double>(step.took.count()) / 1e6,
+               step.file != nullptr ? step.file : "its end", step.line);
+}
+
 }  // namespace
 
 Scheduler::Scheduler(Clock& clock, const SchedulerOptions& options)
     : now_(clock.now()), clock_(clock), options_(options), detached_(new TaskGroup(*this)) {
   GYRE_CHECK(options.transfers_max >= 1 && options.transfers_max <= 65536);
   if (options_.on_task_failure == nullptr) options_.on_task_failure = print_failure;
+  if (options_.on_slow_step == nullptr) options_.on_slow_step = print_slow_step;
 }
 
 Scheduler::~Scheduler() {
@@ -50,13 +58,20 @@ std::size_t Scheduler::run_ready(std::size_t at_most, Instant until) noexcept {
   detail::ThreadState& thread = detail::thread_state;
   Scheduler* const outer = std::exchange(thread.scheduler, this);
   thread.transfers_left = options_.transfers_max;
+  if (owner_ == nullptr) owner_ = &thread;
+  check_thread();
+  const bool watched = options_.slow_step > Duration::zero();
   std::size_t left = at_most;
   do {
     std::size_t chunk = left < clock_every ? left : clock_every;
     left -= chunk;
     while (chunk != 0 && !ready_.empty()) {
       --chunk;
-      run_frame(ready_.pop());
+      if (!watched) [[likely]] {
+        run_frame(ready_.pop());
+      } else {
+        run_frame_watched(ready_.pop());
+      }
     }
     if (chunk != 0) {
       left += chunk;
@@ -72,6 +87,24 @@ inline void Scheduler::run_frame(void* frame) noexcept {
   detail::thread_state.current = detail::promise_of(frame).context;
   std::coroutine_handle<>::from_address(frame).resume();
   if (finished_ != nullptr) [[unlikely]] destroy_finished();
+}
+
+void Scheduler::run_frame_watched(void* frame) noexcept {
+  const TaskContext* const task = detail::promise_of(frame).context;
+  const std::uint32_t id = task->id;
+  const char* const name = reinterpret_cast<const detail::TaskRecord*>(task)->name;
+  const Instant begin = clock_.now();
+  run_frame(frame);
+  const Duration took = clock_.now() - begin;
+  if (took <= options_.slow_step) return;
+  SlowStep step{.task_id = id, .task_name = name, .took = took};
+  // A task ends with its last step, and takes its context along.
+  if (last_ended_ != id && task->leaf != nullptr) {
+    const detail::AwaitPlace place = detail::place_of(detail::promise_of(task->frame));
+    step.file = place.file();
+    step.line = place.line();
+  }
+  options_.on_slow_step(options_.failure_owner, step);
 }
 
 void Scheduler::destroy_finished() noexcept {

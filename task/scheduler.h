@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <exception>
 
+#include <gyre/platform/check.h>
 #include <gyre/platform/clock.h>
 #include <gyre/platform/error.h>
 #include <gyre/task/context.h>
@@ -27,12 +28,26 @@ struct TaskFailure {
   std::exception_ptr exception;
 };
 
+// A task kept its thread for long without an await that waits.
+struct SlowStep {
+  std::uint32_t task_id = 0;
+  const char* task_name = nullptr;
+  Duration took{};
+  // Where the task waits now; null if the step was its last.
+  const char* file = nullptr;
+  std::uint32_t line = 0;
+};
+
 struct SchedulerOptions {
   // Frames entered in a row without return to the loop; bounds the use of the stack. 1 to 65,536.
   std::uint32_t transfers_max = 128;
   // Where failures of detached tasks go; the default prints them to standard error.
   void (*on_task_failure)(void* owner, const TaskFailure& failure) noexcept = nullptr;
   void* failure_owner = nullptr;
+  // A step of a task that takes longer is reported to on_slow_step; zero: nobody looks at the clock.
+  Duration slow_step = debug_checks ? Duration(std::chrono::milliseconds(100)) : Duration::zero();
+  // The default prints it to standard error.
+  void (*on_slow_step)(void* owner, const SlowStep& step) noexcept = nullptr;
   // Whoever runs this scheduler; a Reactor finds itself from a task by it.
   void* host = nullptr;
 };
@@ -46,7 +61,14 @@ class Scheduler {
   ~Scheduler();
 
   // Queues a suspended frame of one of this scheduler's tasks.
-  void ready(void* frame) noexcept { ready_.push(frame); }
+  void ready(void* frame) noexcept {
+    check_thread();
+    ready_.push(frame);
+  }
+  // Debug builds: aborts on any thread but the one that runs this scheduler.
+  void check_thread() const noexcept {
+    GYRE_DCHECK(owner_ == nullptr || owner_ == &detail::thread_state);
+  }
 
   // Runs ready frames, in the order of their queueing, until none is left or `at_most` have run. Stops early once the
   // clock has passed `until`. Returns the number of frames run.
@@ -78,7 +100,10 @@ class Scheduler {
   void bury(void* root_frame) noexcept { finished_ = root_frame; }
   // The transfer to `frame` has used up the slice: queues it in front of all others and starts a new slice.
   void put_first(void* frame) noexcept;
-  void remove_task() noexcept { --tasks_; }
+  void remove_task(std::uint32_t id) noexcept {
+    --tasks_;
+    last_ended_ = id;
+  }
   // The deadline of `scope` has fired.
   void expire(CancelScope& scope) noexcept;
   void report(const TaskFailure& failure) noexcept;
@@ -87,6 +112,7 @@ class Scheduler {
 
  private:
   void run_frame(void* frame) noexcept;
+  void run_frame_watched(void* frame) noexcept;
   void destroy_finished() noexcept;
 
   // Hot.
@@ -94,12 +120,14 @@ class Scheduler {
   ReadyQueue ready_;
   Instant now_;
 
+  const detail::ThreadState* owner_ = nullptr;  // the thread that ran it first
   Clock& clock_;
   TimerQueue timers_;
   CancelScope* expired_ = nullptr;  // a list, first to last
   CancelScope** last_expired_ = &expired_;
   std::size_t tasks_ = 0;
   std::uint32_t last_id_ = 0;
+  std::uint32_t last_ended_ = 0;
   SchedulerOptions options_;
   TaskGroup* detached_;
 };

@@ -98,7 +98,7 @@ void TaskGroup::child_finished(TaskContext& child, const Error* error,
   (child.previous != nullptr ? child.previous->next : first_) = child.next;
   (child.next != nullptr ? child.next->previous : last_) = child.previous;
   --children_;
-  scheduler.remove_task();
+  scheduler.remove_task(child.id);
   child.state |= TaskContext::finished_bit;
   detail::release(std::exchange(child.locals, nullptr));
 
@@ -113,6 +113,7 @@ void TaskGroup::child_finished(TaskContext& child, const Error* error,
   }
 
   if (record.joiner != nullptr) std::exchange(record.joiner, nullptr)->end_wait();
+  if (room_ != nullptr) room_->set();
   if (children_ == 0 && waiting_ != nullptr) std::exchange(waiting_, nullptr)->end_wait();
   if ((child.state & TaskContext::has_handle_bit) == 0) scheduler.bury(detail::root_of(child));
 }
@@ -144,6 +145,18 @@ Result<void> TaskGroup::end() noexcept {
 Task<Result<void>> TaskGroup::drain(Duration grace) {
   scope_.reschedule(scope_.scheduler_.clock().now() + grace);
   co_return co_await join();
+}
+
+Task<Result<void>> TaskGroup::room(std::size_t children_max) {
+  GYRE_CHECK_HINT(children_max > 0, "room for no child at all never comes");
+  while (children_ >= children_max) {
+    detail::Signal child_ended;
+    room_ = &child_ended;
+    const bool told = co_await child_ended.wait();
+    room_ = nullptr;
+    if (!told) co_return current_task()->cancel_error(OperationKind::acquire);
+  }
+  co_return Result<void>{};
 }
 
 void TaskGroup::rethrow_exception() const {

@@ -29,6 +29,7 @@
 #include <gyre/task/context.h>
 #include <gyre/task/invoke.h>
 #include <gyre/task/join_handle.h>
+#include <gyre/task/signal.h>
 #include <gyre/task/task.h>
 
 namespace gyre {
@@ -83,6 +84,16 @@ class TaskGroup {
     const detail::RootAllocation allocation;
     return launch(options, allocation, adopt(std::move(task)));
   }
+
+  // Starts `callable(Started<V>, arguments...)` and waits until the child has said that it is ready, by
+  // `started.set(value)`. If it ends first, its error is the result (broken if it has none). Cancelling the wait cancels
+  // that child, and waits for its word all the same.
+  template <typename V, typename Callable, typename... Arguments>
+  [[nodiscard]] Task<Result<V>> start(Callable callable, Arguments... arguments);
+
+  // Waits until the group has less than `children_max` children: for a bound on concurrency. Only for the task that
+  // owns the group. Errors: cancelled, timed_out.
+  [[nodiscard]] Task<Result<void>> room(std::size_t children_max);
 
   // Cancels the children and the body. Idempotent.
   void cancel() noexcept { scope_.cancel(); }
@@ -159,9 +170,68 @@ class TaskGroup {
   TaskContext* last_ = nullptr;
   std::size_t children_ = 0;
   TaskContext* waiting_ = nullptr;  // in join()
+  detail::Signal* room_ = nullptr;  // in room(): set when a child has ended
   std::vector<TaskFailure> failures_;
   OnFailure on_failure_;
   bool ended_ = false;
 };
+
+// What a child that was started by TaskGroup::start() says "ready" with. Move-only; the child may pass it on.
+template <typename V>
+class Started {
+ public:
+  Started(Started&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  Started& operator=(Started&&) = delete;
+  ~Started() {
+    if (state_ != nullptr) state_->signal.set();  // ended without a word
+  }
+  // Once.
+  void set(V value) {
+    GYRE_CHECK_HINT(state_ != nullptr, "a child said twice that it has started");
+    State* const state = std::exchange(state_, nullptr);
+    state->value = std::move(value);
+    state->signal.set();
+  }
+
+ private:
+  friend class TaskGroup;
+
+  struct State {
+    Result<V> value = Errc::broken;
+    detail::Signal signal;
+  };
+  explicit Started(State& state) noexcept : state_(&state) {}
+
+  State* state_;
+};
+
+template <typename V, typename Callable, typename... Arguments>
+Task<Result<V>> TaskGroup::start(Callable callable, Arguments... arguments) {
+  typename Started<V>::State state;
+  auto child = spawn(std::move(callable), Started<V>(state), std::move(arguments)...);
+  const bool told = co_await state.signal.wait();
+  if (!told) {
+    child.cancel();
+    const CancelScope shielded(CancelScopeOptions{.shielded = true});
+    static_cast<void>(co_await state.signal.wait());
+  }
+  if (!state.value && child.was_refused()) co_return Error::cancelled(OperationKind::join);
+  if (!state.value && child.is_finished()) {
+    // Its failure, if it has one, is more to the point.
+    auto result = child.take();
+    if (!result) co_return result.error();
+  }
+  co_return std::move(state.value);
+}
+
+// Runs `body(group, arguments...)` with a group that is joined on every way out, exceptions included.
+template <typename Body, typename... Arguments>
+[[nodiscard]] Task<Result<void>> with_group(Body body, Arguments... arguments) {
+  TaskGroup group;
+  group.spawn(std::move(body), group, std::move(arguments)...);
+  const Result<void> joined = co_await group.join();
+  group.rethrow_exception();
+  co_return joined;
+}
 
 }  // namespace gyre

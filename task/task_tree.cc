@@ -36,6 +36,7 @@ struct TreeCancel {
       while (scope != end && scope->task() == task && child == nullptr) {
         if (!scope->effective_) {
           scope->effective_ = true;
+          scope->call_hook();
           child = first_child(*scope);
         }
         if (child == nullptr) scope = scope->parent();

@@ -1,0 +1,39 @@
+// SignalHandler: takes one signal over for a while, and puts back what was there.
+#pragma once
+
+#include <csignal>
+
+#include <gyre/platform/result.h>
+
+namespace gyre {
+
+class [[nodiscard]] SignalHandler {
+ public:
+  // Called in signal context, on any thread: it may only do what is async-signal-safe. errno is kept for it.
+  using Function = void (*)(int signal);
+
+  SignalHandler() noexcept = default;
+  SignalHandler(SignalHandler&& other) noexcept;
+  SignalHandler& operator=(SignalHandler&& other) noexcept;
+  // Puts the previous disposition back.
+  ~SignalHandler();
+
+  // Errors: invalid_argument for a signal that cannot be caught. System calls are restarted after the handler.
+  static Result<SignalHandler> install(int signal, Function function) noexcept;
+  // The same, unless somebody has already changed the signal's default disposition: then an empty one.
+  static Result<SignalHandler> install_over_default(int signal, Function function) noexcept;
+
+  explicit operator bool() const noexcept { return signal_ != 0; }
+
+ private:
+  void restore() noexcept;
+
+  int signal_ = 0;
+  // The system's own record of the previous disposition.
+  alignas(8) unsigned char previous_[160] = {};
+};
+
+// Gives the signal its default disposition and sends it to the calling process. Async-signal-safe.
+void raise_by_default(int signal) noexcept;
+
+}  // namespace gyre

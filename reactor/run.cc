@@ -1,0 +1,67 @@
+#include <gyre/reactor/run.h>
+
+#include <atomic>
+#include <csignal>
+
+#include <gyre/platform/signal_handler.h>
+
+namespace gyre::detail {
+
+// The message is sent by the first signal, and delivered in the reactor.
+struct InterruptGuard::State : Inbox::Message {
+  explicit State(Reactor& home) : reactor(home) {
+    deliver = [](Inbox::Message& message, bool wanted) noexcept {
+      auto& state = static_cast<State&>(message);
+      if (wanted && state.task != nullptr) state.task->cancel();
+    };
+  }
+
+  Reactor& reactor;
+  TaskContext* task = nullptr;
+  std::atomic<int> signals{0};
+  SignalHandler interrupt;
+  SignalHandler terminate;
+
+  // Whose the signals are: a process has one of each. Null: nobody's; only its owner resets it.
+  static inline std::atomic<State*> active{nullptr};
+  static void on_signal(int signal);
+};
+
+void InterruptGuard::State::on_signal(int signal) {
+  State* const state = active.load(std::memory_order_acquire);
+  if (state == nullptr || state->signals.fetch_add(1, std::memory_order_relaxed) > 0) {
+    raise_by_default(signal);
+    return;
+  }
+  // Refused: the reactor has shut down already, and the program is about to end.
+  static_cast<void>(state->reactor.post_message(*state));
+}
+
+InterruptGuard::InterruptGuard(Reactor& reactor, bool handle_signals) {
+  if (!handle_signals) return;
+  auto state = std::make_unique<State>(reactor);
+  State* nobody = nullptr;
+  // release: pairs with the acquire in on_signal, which then sees the whole state.
+  if (!State::active.compare_exchange_strong(nobody, state.get(), std::memory_order_release)) return;
+  state_ = std::move(state);
+  // A signal that cannot be taken over keeps its disposition.
+  Result<SignalHandler> interrupt = SignalHandler::install_over_default(SIGINT, State::on_signal);
+  if (interrupt) state_->interrupt = std::move(*interrupt);
+  Result<SignalHandler> terminate = SignalHandler::install_over_default(SIGTERM, State::on_signal);
+  if (terminate) state_->terminate = std::move(*terminate);
+}
+
+InterruptGuard::~InterruptGuard() {
+  if (state_ == nullptr) return;
+  state_->interrupt = SignalHandler();
+  state_->terminate = SignalHandler();
+  // The message may still be in the inbox.
+  state_->reactor.shutdown();
+  State::active.store(nullptr, std::memory_order_relaxed);
+}
+
+void InterruptGuard::watch(TaskContext* task) noexcept {
+  if (state_ != nullptr) state_->task = task;
+}
+
+}  // namespace gyre::detail
