@@ -1,11 +1,13 @@
 // SignalHandler: takes one signal over for a while, and puts back what was there.
 #pragma once
 
-#include <csignal>
-
 #include <gyre/platform/result.h>
 
 namespace gyre {
+
+// The two that ask a process to end; the same numbers on every system.
+inline constexpr int signal_interrupt = 2;   // SIGINT
+inline constexpr int signal_terminate = 15;  // SIGTERM
 
 class [[nodiscard]] SignalHandler {
  public:

@@ -1,7 +1,6 @@
 #include <gyre/reactor/run.h>
 
 #include <atomic>
-#include <csignal>
 
 #include <gyre/platform/signal_handler.h>
 
@@ -45,9 +44,9 @@ InterruptGuard::InterruptGuard(Reactor& reactor, bool handle_signals) {
   if (!State::active.compare_exchange_strong(nobody, state.get(), std::memory_order_release)) return;
   state_ = std::move(state);
   // A signal that cannot be taken over keeps its disposition.
-  Result<SignalHandler> interrupt = SignalHandler::install_over_default(SIGINT, State::on_signal);
+  Result<SignalHandler> interrupt = SignalHandler::install_over_default(signal_interrupt, State::on_signal);
   if (interrupt) state_->interrupt = std::move(*interrupt);
-  Result<SignalHandler> terminate = SignalHandler::install_over_default(SIGTERM, State::on_signal);
+  Result<SignalHandler> terminate = SignalHandler::install_over_default(signal_terminate, State::on_signal);
   if (terminate) state_->terminate = std::move(*terminate);
 }
 
