@@ -1,6 +1,10 @@
 // All of Gyre. Including only what is used compiles faster.
 #pragma once
 
+#include <gyre/net/endpoint.h>
+#include <gyre/net/stream.h>
+#include <gyre/net/tcp_listener.h>
+#include <gyre/net/tcp_stream.h>
 #include <gyre/platform/check.h>
 #include <gyre/platform/clock.h>
 #include <gyre/platform/error.h>
@@ -11,15 +15,24 @@
 #include <gyre/reactor/reactor.h>
 #include <gyre/reactor/run.h>
 #include <gyre/task/as_completed.h>
+#include <gyre/task/barrier.h>
 #include <gyre/task/cancel_scope.h>
+#include <gyre/task/channel.h>
+#include <gyre/task/channel_core.h>
+#include <gyre/task/condition_variable.h>
 #include <gyre/task/context.h>
 #include <gyre/task/dump.h>
+#include <gyre/task/event.h>
 #include <gyre/task/frame_pool.h>
 #include <gyre/task/interval.h>
 #include <gyre/task/invoke.h>
 #include <gyre/task/join_handle.h>
+#include <gyre/task/latch.h>
+#include <gyre/task/mutex.h>
 #include <gyre/task/ready_queue.h>
+#include <gyre/task/rw_lock.h>
 #include <gyre/task/scheduler.h>
+#include <gyre/task/semaphore.h>
 #include <gyre/task/signal.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
@@ -28,5 +41,6 @@
 #include <gyre/task/task_tree.h>
 #include <gyre/task/timeout.h>
 #include <gyre/task/timer_queue.h>
+#include <gyre/task/wait_list.h>
 #include <gyre/task/when_all.h>
 #include <gyre/task/when_any.h>

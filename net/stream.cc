@@ -1,0 +1,104 @@
+#include <gyre/net/stream.h>
+
+#include <cerrno>
+
+#include <gyre/platform/socket.h>
+
+namespace gyre {
+
+namespace detail {
+
+constinit const WaitKind WriteAllAwaiter::wait_kind{"write_all", cancel};
+
+bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
+  if (task.cancel_requested()) {
+    operation_.kind = OperationKind::send;
+    operation_.result = -ECANCELED;
+    return false;
+  }
+  task_ = &task;
+  if (go_on()) {
+    if (may_continue()) return false;
+    thread_state.scheduler->ready(frame);
+    return true;
+  }
+  task.wait_in(this, wait_kind, frame);
+  return true;
+}
+
+bool WriteAllAwaiter::go_on() noexcept {
+  for (;;) {
+    operation_.kind = OperationKind::send;
+    operation_.flags = 0;
+    operation_.buffer = const_cast<std::byte*>(bytes_.data());
+    operation_.size = bytes_.size();
+    operation_.complete = complete;
+    operation_.owner = this;
+    if (!poller_.start(operation_)) return false;
+    if (note_sent()) return true;
+  }
+}
+
+bool WriteAllAwaiter::note_sent() noexcept {
+  if (operation_.failed()) return true;
+  const auto sent = static_cast<std::size_t>(operation_.result);
+  bytes_ = bytes_.subspan(sent);
+  if (written_ != nullptr) *written_ += sent;
+  return bytes_.empty();
+}
+
+void WriteAllAwaiter::complete(Operation& operation) noexcept {
+  auto& self = *static_cast<WriteAllAwaiter*>(operation.owner);
+  if (self.note_sent()) {
+    self.task_->end_wait();
+  } else if (self.task_->leaf == nullptr) {
+    // Cancelled while the last part was on its way.
+    operation.result = -ECANCELED;
+    self.task_->end_wait();
+  } else if (self.go_on()) {
+    self.task_->end_wait();
+  }
+}
+
+void WriteAllAwaiter::cancel(void* leaf, TaskContext&) noexcept {
+  auto& self = *static_cast<WriteAllAwaiter*>(leaf);
+  self.poller_.cancel(self.operation_);
+}
+
+}  // namespace detail
+
+Task<Result<void>> Stream::read_exactly(std::span<std::byte> buffer, std::size_t* received) {
+  std::size_t filled = 0;
+  if (received != nullptr) *received = 0;
+  while (filled < buffer.size()) {
+    const Result<std::size_t> count = co_await read(buffer.subspan(filled));
+    if (!count) co_return count.error();
+    if (*count == 0) co_return Error(Errc::end_of_stream, OperationKind::read);
+    filled += *count;
+    if (received != nullptr) *received = filled;
+  }
+  co_return Result<void>{};
+}
+
+Result<void> Stream::shutdown(ShutdownSide side) noexcept {
+  return shutdown_socket(open().native, side != ShutdownSide::write, side != ShutdownSide::read);
+}
+
+Task<Result<void>> Stream::close() {
+  Operation closing;
+  closing.kind = OperationKind::close;
+  closing.descriptor = &open();
+  // A close that has begun goes through.
+  CancelScope shielded(CancelScopeOptions{.shielded = true});
+  const Result<std::size_t> closed = co_await OperationAwaiter(closing);
+  descriptor_ = nullptr;
+  if (!closed) co_return closed.error();
+  co_return Result<void>{};
+}
+
+void Stream::abort() noexcept {
+  static_cast<void>(set_linger(open().native, {.on = true, .seconds = 0}));
+  drop();
+}
+
+}  // namespace gyre

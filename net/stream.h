@@ -1,0 +1,218 @@
+// Stream: a connected byte stream on a reactor, whatever it runs over; TcpStream, UnixStream and pipes are streams.
+//
+// One read and one write may be in flight at a time, by two tasks if need be. Bytes that a read has taken are delivered
+// even if the task was cancelled meanwhile (cancel-safety: read, receive and write are atomic; read_exactly and
+// write_all are partial, and say how far they came). A stream must not go while an operation on it is in flight.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include <gyre/platform/poller.h>
+#include <gyre/platform/result.h>
+#include <gyre/reactor/io.h>
+#include <gyre/task/task.h>
+
+namespace gyre {
+
+// Bytes that a stream has received into a buffer of its reactor; the buffer goes back when this object goes. Empty at
+// the end of the stream.
+class [[nodiscard]] LentBytes {
+ public:
+  LentBytes() noexcept = default;
+  LentBytes(Poller& poller, std::byte* data, std::size_t size) noexcept
+      : poller_(&poller), bytes_(data, size) {}
+  LentBytes(LentBytes&& other) noexcept
+      : poller_(std::exchange(other.poller_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
+  LentBytes& operator=(LentBytes&& other) noexcept {
+    if (this != &other) {
+      give_back();
+      poller_ = std::exchange(other.poller_, nullptr);
+      bytes_ = std::exchange(other.bytes_, {});
+    }
+    return *this;
+  }
+  ~LentBytes() { give_back(); }
+
+  std::span<std::byte> bytes() const noexcept { return bytes_; }
+  std::size_t size() const noexcept { return bytes_.size(); }
+  bool empty() const noexcept { return bytes_.empty(); }
+
+ private:
+  void give_back() noexcept {
+    if (poller_ != nullptr) poller_->give_back(bytes_.data());
+  }
+
+  Poller* poller_ = nullptr;
+  std::span<std::byte> bytes_;
+};
+
+namespace detail {
+
+// Fills in and awaits the operation of one direction.
+class [[nodiscard]] TransferAwaiter {
+ public:
+  TransferAwaiter(Operation& operation, OperationKind kind, void* buffer, std::size_t size) noexcept
+      : operation_(operation), buffer_(buffer), size_(size), kind_(kind) {}
+  TransferAwaiter(const TransferAwaiter&) = delete;
+  TransferAwaiter& operator=(const TransferAwaiter&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
+    operation_.kind = kind_;
+    operation_.flags = 0;
+    operation_.buffer = buffer_;
+    operation_.size = size_;
+    return start_operation(operation_, *frame.promise().context, frame.address());
+  }
+  Result<std::size_t> await_resume() const noexcept {
+    if (operation_.failed()) [[unlikely]] return operation_error(operation_);
+    return static_cast<std::size_t>(operation_.result);
+  }
+
+ protected:
+  Operation& operation_;
+  void* buffer_;
+  std::size_t size_;
+  OperationKind kind_;
+};
+
+class [[nodiscard]] LentAwaiter : public TransferAwaiter {
+ public:
+  LentAwaiter(Operation& operation, Poller& poller) noexcept
+      : TransferAwaiter(operation, OperationKind::receive_lent, nullptr, 0), poller_(poller) {}
+  Result<LentBytes> await_resume() const noexcept {
+    if (operation_.failed()) [[unlikely]] return operation_error(operation_);
+    if (operation_.result == 0) return LentBytes();
+    return LentBytes(poller_, static_cast<std::byte*>(operation_.buffer),
+                     static_cast<std::size_t>(operation_.result));
+  }
+
+ private:
+  Poller& poller_;
+};
+
+// Sends until nothing is left, without a coroutine of its own: the rest is started again as each part completes.
+class [[nodiscard]] WriteAllAwaiter {
+ public:
+  WriteAllAwaiter(Operation& operation, Poller& poller, std::span<const std::byte> bytes,
+                  std::size_t* written) noexcept
+      : operation_(operation), poller_(poller), bytes_(bytes), written_(written) {}
+  WriteAllAwaiter(const WriteAllAwaiter&) = delete;
+  WriteAllAwaiter& operator=(const WriteAllAwaiter&) = delete;
+
+  bool await_ready() const noexcept { return bytes_.empty(); }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
+    return begin(*frame.promise().context, frame.address());
+  }
+  Result<void> await_resume() const noexcept {
+    if (bytes_.empty()) [[likely]] return {};
+    return operation_error(operation_);
+  }
+
+ private:
+  bool begin(TaskContext& task, void* frame) noexcept;
+  // Starts what is left. True if that is decided: all sent, or an error.
+  bool go_on() noexcept;
+  // The operation has completed. True if there is no more to do.
+  bool note_sent() noexcept;
+  static void complete(Operation& operation) noexcept;
+  static void cancel(void* leaf, TaskContext& task) noexcept;
+  static const WaitKind wait_kind;
+
+  Operation& operation_;
+  Poller& poller_;
+  std::span<const std::byte> bytes_;  // not sent yet
+  std::size_t* written_;              // may be null
+  TaskContext* task_ = nullptr;
+};
+
+}  // namespace detail
+
+class Stream {
+ public:
+  // Not open.
+  Stream() noexcept = default;
+  Stream(Stream&& other) noexcept
+      : poller_(other.poller_), descriptor_(std::exchange(other.descriptor_, nullptr)) {}
+  Stream& operator=(Stream&& other) noexcept {
+    if (this != &other) {
+      drop();
+      poller_ = other.poller_;
+      descriptor_ = std::exchange(other.descriptor_, nullptr);
+    }
+    return *this;
+  }
+  // Closes at once. Precondition: nothing is in flight.
+  ~Stream() { drop(); }
+
+  bool is_open() const noexcept { return descriptor_ != nullptr; }
+
+  // Reads at least one byte; zero means that the peer has closed its side. `buffer` must not be empty.
+  // Errors: connection_reset, cancelled, timed_out.
+  [[nodiscard]] detail::TransferAwaiter read(std::span<std::byte> buffer) noexcept {
+    GYRE_CHECK_HINT(!buffer.empty(), "read() into an empty buffer could not tell the end of the stream");
+    return {open().input, OperationKind::receive, buffer.data(), buffer.size()};
+  }
+  // As read(), into a buffer of the reactor, so that a stream that waits owns none.
+  [[nodiscard]] detail::LentAwaiter receive() noexcept { return {open().input, *poller_}; }
+  // Fills `buffer`. Errors: Errc::end_of_stream; `*received`, if given, says how many bytes came.
+  [[nodiscard]] Task<Result<void>> read_exactly(std::span<std::byte> buffer,
+                                                std::size_t* received = nullptr);
+
+  // Writes at least one byte and returns how many. `bytes` must not be empty.
+  // Errors: broken_pipe, connection_reset, cancelled, timed_out.
+  [[nodiscard]] detail::TransferAwaiter write(std::span<const std::byte> bytes) noexcept {
+    GYRE_CHECK_HINT(!bytes.empty(), "write() of nothing");
+    return {open().output, OperationKind::send, const_cast<std::byte*>(bytes.data()), bytes.size()};
+  }
+  // Writes all; `*written`, if given, says how many bytes went out, also on failure.
+  [[nodiscard]] detail::WriteAllAwaiter write_all(std::span<const std::byte> bytes,
+                                                  std::size_t* written = nullptr) noexcept {
+    if (written != nullptr) *written = 0;
+    return {open().output, *poller_, bytes, written};
+  }
+  // The pieces in order, as one transfer; those of size zero are skipped. The slices must live until it completes.
+  [[nodiscard]] detail::TransferAwaiter read(std::span<IoSlice> slices) noexcept {
+    return {open().input, OperationKind::receive_vector, slices.data(), slices.size()};
+  }
+  [[nodiscard]] detail::TransferAwaiter write(std::span<IoSlice> slices) noexcept {
+    return {open().output, OperationKind::send_vector, slices.data(), slices.size()};
+  }
+
+  // Ends one direction, or both: the peer sees the end of the stream once it has read what was written.
+  // Errors: not_connected.
+  [[nodiscard]] Result<void> shutdown(ShutdownSide side = ShutdownSide::write) noexcept;
+  // Cancels what is in flight, waits for its end, and closes.
+  [[nodiscard]] Task<Result<void>> close();
+  // Closes at once, and resets the connection: data that were not sent yet are dropped. Precondition: nothing is in
+  // flight.
+  void abort() noexcept;
+
+  // The descriptor, which stays the stream's.
+  NativeDescriptor native() noexcept { return open().native; }
+
+ protected:
+  Stream(Poller& poller, Descriptor& descriptor) noexcept
+      : poller_(&poller), descriptor_(&descriptor) {}
+
+  Descriptor& open() const noexcept {
+    GYRE_CHECK_HINT(descriptor_ != nullptr, "the stream is not open: closed, or moved from");
+    return *descriptor_;
+  }
+  Poller& poller() const noexcept { return *poller_; }
+
+ private:
+  void drop() noexcept {
+    if (descriptor_ != nullptr) poller_->close(*std::exchange(descriptor_, nullptr));
+  }
+
+  Poller* poller_ = nullptr;
+  Descriptor* descriptor_ = nullptr;
+};
+
+}  // namespace gyre
