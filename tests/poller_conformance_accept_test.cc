@@ -191,11 +191,10 @@ TEST_P(PollerAcceptTest, WithoutDescriptorsAcceptFailsAndWorksAgainLater) {
 TEST_P(PollerAcceptTest, WithoutDescriptorsMultishotEndsWithTheErrorAndDoesNotSpin) {
   Bound bound = tcp_listener();
   Descriptor& listener = io_->attach(std::move(bound.fd));
-  Request& accept = io_->accept(listener, operation_multishot);
-  io_->settle();
   const UniqueFd client = connect_to(bound.address);
   {
     const NoMoreDescriptors limit;
+    Request& accept = io_->accept(listener, operation_multishot);
     EXPECT_EQ(io_->finish(accept), -EMFILE);
     const PollerStats before = io_->poller().stats();
     io_->quiet(std::chrono::milliseconds(5));

@@ -116,7 +116,8 @@ class PollerCountsTest : public PollerFixture {
 };
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(PollerCountsTest);
 
-// One recv and one send for each echo, one wait for all of them, and no epoll_ctl: nothing else.
+// epoll: one recv and one send for each echo, one wait for all of them. io_uring: one enter for all of them, and at most
+// one send for each, for those who like to know at once. Nothing else, and no epoll_ctl.
 TEST_P(PollerCountsTest, EchoCostsNoMoreThanItMust) {
   for (Pair (*make_pair)() : {unix_pair, tcp_pair}) {
     reopen({});
@@ -139,7 +140,7 @@ TEST_P(PollerCountsTest, EchoCostsNoMoreThanItMust) {
     if (is_io_uring()) {
       EXPECT_LE(enters() - enters_before, waits) << "more than one enter per batch";
       EXPECT_LE(waits, rounds * 3);
-      EXPECT_EQ(sys::calls_made() - all, enters() - enters_before) << "calls besides enter";
+      EXPECT_LE(sys::calls_made() - all, enters() - enters_before + rounds * connections);
     } else {
       EXPECT_LE(sys::calls_made() - all, rounds * (2 * connections) + waits);
       EXPECT_LE(waits, rounds * 2);

@@ -414,7 +414,11 @@ bool PollerFaultTest::run_with(const FaultPlan::Reached& reached, const CallFaul
   // The error has reached somebody, or nobody has noticed anything.
   const std::vector<int>& errors = scenario.errors();
   if (!errors.empty() && faults.kind == Fault::Kind::fail) {
-    EXPECT_NE(std::find(errors.begin(), errors.end(), value), errors.end())
+    // A kernel that does not know what a set-up asks for is told as one without io_uring.
+    const bool is_too_old = !scenario.opened() && value == EINVAL && errors.front() == ENOSYS;
+    // A ring that cannot be entered for long is told as what it means: memory is short.
+    const bool is_short = faults.number == 426 && errors.front() == ENOMEM;
+    EXPECT_TRUE(is_too_old || is_short || std::find(errors.begin(), errors.end(), value) != errors.end())
         << "the caller was told " << std::strerror(errors.front()) << " instead";
   }
   if (faults.kind != Fault::Kind::fail || value == EINTR) {

@@ -37,6 +37,15 @@ void expect_ok(int result, const char* what) {
   if (result < 0) ADD_FAILURE() << what << ": " << std::strerror(errno);
 }
 
+// A ring without cooperative task running interrupts whatever its thread waits in, so every call here may say EINTR.
+template <typename Call>
+auto uninterrupted(Call call) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
 void limit_time(int fd) {
   const timeval limit = {limit_s, 0};
   expect_ok(::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), "SO_RCVTIMEO");
@@ -74,10 +83,7 @@ Pair make_unix_pair(int type) {
 
 short poll_once(int fd, short events, int limit_ms) {
   pollfd item = {fd, events, 0};
-  int count;
-  do {
-    count = ::poll(&item, 1, limit_ms);
-  } while (count < 0 && errno == EINTR);
+  const int count = uninterrupted([&] { return ::poll(&item, 1, limit_ms); });
   return count > 0 ? item.revents : static_cast<short>(0);
 }
 
@@ -147,12 +153,21 @@ UniqueFd temporary_file(std::string_view content) {
 UniqueFd connect_to(const SocketAddress& address) {
   const auto* where = reinterpret_cast<const sockaddr*>(address.bytes);
   UniqueFd fd = make_socket(where->sa_family, SOCK_STREAM);
-  expect_ok(::connect(raw(fd), where, address.size), "connect");
+  int result = ::connect(raw(fd), where, address.size);
+  if (result < 0 && errno == EINTR) {  // it goes on in the background
+    socklen_t size = sizeof result;
+    poll_once(raw(fd), POLLOUT, limit_s * 1000);
+    ::getsockopt(raw(fd), SOL_SOCKET, SO_ERROR, &result, &size);
+    if (result > 0) errno = result;
+    result = -result;
+  }
+  expect_ok(result, "connect");
   return fd;
 }
 
 UniqueFd accept_from(const UniqueFd& listener) {
-  UniqueFd fd = own(::accept4(raw(listener), nullptr, nullptr, SOCK_CLOEXEC), "accept4");
+  UniqueFd fd = own(uninterrupted([&] { return ::accept4(raw(listener), nullptr, nullptr, SOCK_CLOEXEC); }),
+                    "accept4");
   if (fd) limit_time(raw(fd));
   return fd;
 }
@@ -181,8 +196,7 @@ std::uint16_t port_of(const SocketAddress& address) {
 
 void write_all(const UniqueFd& fd, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t count = ::write(raw(fd), text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
+    const ssize_t count = uninterrupted([&] { return ::write(raw(fd), text.data(), text.size()); });
     if (count < 0) {
       ADD_FAILURE() << "write: " << std::strerror(errno);
       return;
@@ -195,8 +209,8 @@ std::string read_exactly(const UniqueFd& fd, std::size_t size) {
   std::string text(size, '\0');
   std::size_t done = 0;
   while (done < size) {
-    const ssize_t count = ::read(raw(fd), text.data() + done, size - done);
-    if (count < 0 && errno == EINTR) continue;
+    const ssize_t count =
+        uninterrupted([&] { return ::read(raw(fd), text.data() + done, size - done); });
     if (count <= 0) {
       ADD_FAILURE() << "read " << done << " of " << size << " bytes: "
                     << (count < 0 ? std::strerror(errno) : "end of stream");
@@ -212,8 +226,7 @@ std::string read_to_end(const UniqueFd& fd) {
   std::string text;
   char buffer[65536];
   for (;;) {
-    const ssize_t count = ::read(raw(fd), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
+    const ssize_t count = uninterrupted([&] { return ::read(raw(fd), buffer, sizeof buffer); });
     if (count < 0) ADD_FAILURE() << "read: " << std::strerror(errno);
     if (count <= 0) return text;
     text.append(buffer, static_cast<std::size_t>(count));
@@ -224,7 +237,7 @@ std::string drain(const UniqueFd& fd) {
   std::string text;
   char buffer[65536];
   while (is_readable(raw(fd))) {
-    const ssize_t count = ::read(raw(fd), buffer, sizeof buffer);
+    const ssize_t count = uninterrupted([&] { return ::read(raw(fd), buffer, sizeof buffer); });
     if (count <= 0) break;
     text.append(buffer, static_cast<std::size_t>(count));
   }
@@ -238,7 +251,7 @@ std::size_t fill(const UniqueFd& fd) {
   std::size_t total = 0;
   // Down to single bytes: a large piece may be refused where a small one still fits.
   for (std::size_t size = piece.size(); size > 0;) {
-    const ssize_t count = ::write(raw(fd), piece.data(), size);
+    const ssize_t count = uninterrupted([&] { return ::write(raw(fd), piece.data(), size); });
     if (count > 0) {
       total += static_cast<std::size_t>(count);
     } else {
