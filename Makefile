@@ -7,10 +7,10 @@ CXX    ?= g++
 AR     ?= ar
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
-# Parallel unless the caller of make said how.
-J       = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
-# What `make run` shows.
 RUN    ?= tour
+# Parallel unless the caller of make said how. V=1 shows the whole commands.
+AGAIN   = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+SAY     = $(if $(V),,@echo '$(if $(filter %.o,$@),compile,link) $@'; )
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 # Half of what it costs to compile a test with -g is the debug information; -g1 keeps what a backtrace needs.
@@ -22,8 +22,8 @@ FLAGS_asan    := -O1 -g1 $(CHECKED) -fsanitize=address,undefined -fno-sanitize-r
 FLAGS_ubsan   := -O1 -g1 $(CHECKED) -fsanitize=undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g1 $(CHECKED) -fsanitize=thread
 # UBSan and the optimiser together take three times as long over a test as UBSan alone; the library stays at -O1.
-TESTS_asan    := -O0
-TESTS_ubsan   := -O0
+TESTS_asan := -O0
+TESTS_ubsan := -O0
 COMPILE = $(CXX) -std=c++20 $(WARNINGS) $(if $(CI),-Werror) -I$(BUILD)/include -pthread $(FLAGS_$(MODE)) $(EXTRA_CXXFLAGS) $(CXXFLAGS)
 
 # Each system builds the files that name no system, and those that name it: x_linux.cc, poller_epoll.cc, ...
@@ -50,17 +50,17 @@ all: $(OUT)/libgyre.a ## the static library (the default)
 
 run: ## builds Gyre and shows it at work
 	@CXX='$(CXX)' tools/setup run
-	@$(MAKE) --no-print-directory $(J) MODE=release $(BUILD)/release/examples/$(RUN)
+	@$(AGAIN) MODE=release $(BUILD)/release/examples/$(RUN)
 	@$(BUILD)/release/examples/$(RUN) $(ARGS)
 
 test: ## builds and runs all tests and examples (TESTS="a_test b_test": only these); ends with the count
 	@CXX='$(CXX)' tools/setup test
-	@$(MAKE) --no-print-directory $(J) MODE=$(CHECK_MODE) build-tests || { echo '0 passed, 1 failed'; exit 1; }
-	@$(MAKE) --no-print-directory MODE=$(CHECK_MODE) run-tests
+	@$(AGAIN) MODE=$(CHECK_MODE) build-tests || { echo '0 passed, 1 failed'; exit 1; }
+	@$(AGAIN) MODE=$(CHECK_MODE) run-tests
 stress: ## builds and runs the long randomised tests
-	@$(MAKE) --no-print-directory test TESTS='$(STRESS)' EXAMPLES= TEST_TIMEOUT=1800
+	@$(AGAIN) test TESTS='$(STRESS)' EXAMPLES= TEST_TIMEOUT=1800
 asan ubsan tsan: ## all tests under a sanitizer, with clang 16 where there is one
-	@$(MAKE) --no-print-directory test MODE=$@ CXX='$(if $(filter default undefined file,$(origin CXX)),$(shell tools/setup --sanitizer-compiler),$(CXX))'
+	@$(AGAIN) test MODE=$@ CXX='$(if $(filter default undefined file,$(origin CXX)),$(shell tools/setup --sanitizer-compiler),$(CXX))'
 CHECK_MODE = $(if $(filter file,$(origin MODE)),test,$(MODE))
 build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
 run-tests:
@@ -70,7 +70,7 @@ build-rest: $(OUT)/libgyre.a $(OUT)/$(SONAME) $(EXAMPLE_PROGRAMS) $(STRESS:%=$(O
 
 bench: ## builds and runs the microbenchmarks (BENCH=full: longer)
 	@CXX='$(CXX)' tools/setup bench
-	@$(MAKE) --no-print-directory $(J) MODE=release $(BENCHES:%=$(BUILD)/release/bench/%)
+	@$(AGAIN) MODE=release $(BENCHES:%=$(BUILD)/release/bench/%)
 	@tools/run_benches $(BUILD)/bench $(BENCHES:%=$(BUILD)/release/bench/%)
 
 # One test program: make MODE=test check-result_test ARGS=--gtest_filter=...
@@ -86,41 +86,40 @@ $(OUT)/flags: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 $(OUT)/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
-	$(COMPILE) $(if $(filter tests/%,$<),$(TESTS_$(MODE))) -MMD -MP -c $< -o $@
+	$(SAY)$(COMPILE) $(if $(filter tests/%,$<),$(TESTS_$(MODE))) -MMD -MP -c $< -o $@
 $(OUT)/pic/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
-	$(COMPILE) -fPIC -MMD -MP -c $< -o $@
+	$(SAY)$(COMPILE) -fPIC -MMD -MP -c $< -o $@
 $(OUT)/libgyre.a: $(OBJECTS)
-	@rm -f $@
-	$(AR) rcs $@ $^
+	@rm -f $@; $(AR) rcs $@ $^
 $(OUT)/$(SONAME): $(SOURCES:%.cc=$(OUT)/pic/%.o)
-	$(COMPILE) -shared -Wl,-soname,$(SONAME) $^ $(LDFLAGS) -o $@
+	$(SAY)$(COMPILE) -shared -Wl,-soname,$(SONAME) $^ $(LDFLAGS) -o $@
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(OUT)/libgyre.a
-	$(COMPILE) $^ -lgtest_main -lgtest $(LDFLAGS) -o $@
+	$(SAY)$(COMPILE) $^ -lgtest_main -lgtest $(LDFLAGS) -o $@
 $(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libgyre.a
-	$(COMPILE) $^ -lbenchmark $(LDFLAGS) -o $@
+	$(SAY)$(COMPILE) $^ -lbenchmark_main -lbenchmark $(LDFLAGS) -o $@
 $(BUILD)/tools/%: tools/%.cc
 	@mkdir -p $(@D)
 	$(CXX) -O1 -std=c++20 $(WARNINGS) $< -o $@
 .SECONDEXPANSION:
 $(EXAMPLE_PROGRAMS): $(OUT)/examples/%: $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
-	$(COMPILE) $^ $(LDFLAGS) -o $@
+	$(SAY)$(COMPILE) $^ $(LDFLAGS) -o $@
 PERCENT := %
 
 install: ## headers, both libraries, gyre.pc and the CMake package, under DESTDIR and PREFIX
-	@$(MAKE) --no-print-directory $(J) MODE=release $(BUILD)/release/libgyre.a $(BUILD)/release/$(SONAME)
+	@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a $(BUILD)/release/$(SONAME)
 	@tools/install $(BUILD)/release '$(DESTDIR)' '$(PREFIX)' $(VERSION) $(SONAME) $(HEADERS)
 bazel-test compile_commands tidy: MODE = test
-install-test bazel-test header-cost compile_commands tidy: ## the installed package; Bazel; compile times; compile_commands.json; clang-tidy
+install-test bazel-test header-cost compile_commands tidy: ## each does what its name says (tools/)
 	@CXX='$(CXX)' COMPILE='$(COMPILE)' BUILD='$(BUILD)' JOBS=$(JOBS) tools/$(subst -,_,$@)
 format: ## clang-format on all sources
 	clang-format -i $(wildcard gyre.h $(foreach d,platform task reactor net tests tests/* bench bench/* examples examples/*,$d/*.h $d/*.cc))
 clean: ## removes what was built
 	rm -rf $(BUILD) compile_commands.json
 help: ## this list
-	@sed -n 's/^\([a-z_ -]*\):.*## /\1\t/p' Makefile | expand -t 40
+	@sed -n 's/^\([a-z_ -]*\):.*## /\1\t/p' Makefile | expand -t 56
 %.d: ;
 FORCE:
-.PRECIOUS: $(OUT)/%.o $(OUT)/pic/%.o $(OUT)/tests/% $(OUT)/bench/% $(OUT)/examples/%
+.SECONDARY:
 .PHONY: all run test stress asan ubsan tsan build-tests run-tests build-rest bench install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
