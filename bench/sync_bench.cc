@@ -18,9 +18,8 @@
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
 
+namespace gyre {
 namespace {
-
-using namespace gyre;
 
 // --- Floors ---------------------------------------------------------------------------------------------------------
 
@@ -305,5 +304,6 @@ void BM_Channel_Stream(benchmark::State& state) {
 BENCHMARK(BM_Channel_Stream)->ArgName("capacity")->Arg(0)->Arg(1)->Arg(64)->Arg(1024);
 
 }  // namespace
+}  // namespace gyre
 
 BENCHMARK_MAIN();
