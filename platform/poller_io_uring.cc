@@ -765,8 +765,8 @@ void IoUringPoller::finish_close(Descriptor& descriptor) noexcept {
 void IoUringPoller::bind() noexcept {
   owner_ = &thread_mark;
   const Result<void> bound = ring_.bind();
-  // Enabling a ring needs no resources; only a filter that was installed since the set-up could refuse it, and then
-  // every enter() fails and says so.
+  // Enabling a ring needs no resources; only a filter that was installed since the set-up could refuse it. Then enter()
+  // tries again, and says so.
   (void)bound;
 }
 
@@ -805,6 +805,10 @@ std::size_t IoUringPoller::wait(Instant deadline) noexcept {
 }
 
 void IoUringPoller::enter(Duration patience) noexcept {
+  if (!ring_.is_bound()) [[unlikely]] {
+    const Result<void> bound = ring_.bind();
+    if (!bound) return on_enter_failed(-bound.error().code());
+  }
   if (ring_.has_overflown()) ++stats_.overflows;
   const std::int64_t result = ring_.enter(patience > Duration::zero() ? 1 : 0, patience);
   if (result >= 0 || result == -EINTR || result == -ETIME) [[likely]] {
@@ -855,7 +859,7 @@ void IoUringPoller::fail_queued(std::int32_t error) noexcept {
 // A foreign loop will sleep on native_handle(): everything must be with the kernel, and each wake must ring the bell.
 void IoUringPoller::prepare_for_foreign_loop() noexcept {
   refill();
-  if (ring_.entries_waiting() > 0) ring_.submit();
+  if (ring_.entries_waiting() > 0 && ring_.is_bound()) ring_.submit();
   const bool may_sleep = ready_.empty() && pending_.empty() && cancels_.empty() && wake_.prepare_to_sleep();
   if (!may_sleep) wake_.ring();
 }

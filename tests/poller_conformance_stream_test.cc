@@ -415,13 +415,16 @@ TEST_P(PollerStreamTest, LargeTransferIsByteExact) {
 }
 
 TEST_P(PollerStreamTest, TransferThroughTheSmallestBuffersIsByteExact) {
-  Pair pair = tcp_pair();
-  shrink_buffers(pair.near);
-  shrink_buffers(pair.far);
-  Descriptor& near = io_->attach(std::move(pair.near));
-  Descriptor& far = io_->attach(std::move(pair.far));
-  const std::string text = pattern(50000);
-  EXPECT_TRUE(transfer(near, far, text, text.size(), 7) == text);
+  // TCP pauses when its window is this small, so it gets less to do.
+  for (const bool tcp : {false, true}) {
+    Pair pair = tcp ? tcp_pair() : unix_pair();
+    shrink_buffers(pair.near);
+    shrink_buffers(pair.far);
+    Descriptor& near = io_->attach(std::move(pair.near));
+    Descriptor& far = io_->attach(std::move(pair.far));
+    const std::string text = pattern(tcp ? 6000 : 60000);
+    EXPECT_TRUE(transfer(near, far, text, text.size(), 7) == text);
+  }
 }
 
 TEST_P(PollerStreamTest, TransferOverUnixSocketsAndPipesIsByteExact) {
