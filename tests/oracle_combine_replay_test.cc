@@ -1,4 +1,4 @@
-// Replays of tests/oracle/scenarios_combine.py: combinators, shields, joining.
+// Replays of tests/oracle/scenarios_combine.py: combinators, shields, joining, values that come later.
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -10,7 +10,10 @@
 
 #include <gyre/task/as_completed.h>
 #include <gyre/task/cancel_scope.h>
+#include <gyre/task/context.h>
+#include <gyre/task/event.h>
 #include <gyre/task/join_handle.h>
+#include <gyre/task/scheduler.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
@@ -167,6 +170,104 @@ Task<void> join_in_other_order(TraceLog& log) {
   (void)co_await group.join();
 }
 
+// asyncio's future, as far as the scenarios need it: a value that comes once and wakes all who wait.
+class Future {
+ public:
+  void set(int value) noexcept {
+    value_ = value;
+    is_set_.set();
+  }
+  Task<Result<int>> get() {
+    const Result<void> set = co_await is_set_.wait();
+    if (!set) co_return set.error();
+    co_return value_;
+  }
+
+ private:
+  Event is_set_;
+  int value_ = 0;
+};
+
+Task<void> future_waiter(TraceLog& log, std::string_view name, Future& future) {
+  log(name, " waits");
+  const Result<int> value = co_await future.get();
+  if (value) log(name, " got ", *value);
+}
+
+Task<void> future_wakes_in_order(TraceLog& log) {
+  Future future;
+  TaskGroup group;
+  for (const char* name : {"a", "b", "c"}) group.spawn(future_waiter, log, name, future);
+  (void)co_await sleep(10ms);
+  future.set(42);
+  log("set");
+  (void)co_await group.join();
+  log("joined");
+}
+
+Task<void> other_runs(TraceLog& log) {
+  log("other runs");
+  co_return;
+}
+
+Task<void> future_ready(TraceLog& log) {
+  Future future;
+  future.set(42);
+  TaskGroup group;
+  group.spawn(other_runs, log);
+  const Result<int> value = co_await future.get();
+  if (value) log("got ", *value);
+  log("body end");
+  (void)co_await group.join();
+  log("joined");
+}
+
+Task<Result<void>> future_worker(TraceLog& log, Future& future) {
+  const Result<int> value = co_await future.get();
+  if (!value) {
+    log("worker cancelled");
+    co_return value.error();
+  }
+  log("worker got ", *value);
+  const Result<void> slept = co_await sleep(10ms);
+  if (!slept) log("worker cancelled at its next wait");
+  co_return slept;
+}
+
+Task<void> cancel_after_result(TraceLog& log) {
+  Future future;
+  TaskGroup group;
+  auto task = group.spawn(future_worker, log, future);
+  (void)co_await sleep(10ms);
+  future.set(42);
+  task.cancel();
+  log("result, then cancel");
+  const Result<void> ended = co_await task;
+  log("worker joined: ", ended ? "done" : "cancelled");
+  (void)co_await group.join();
+}
+
+// Sets a future when it is due.
+struct SetTimer : Timer {
+  explicit SetTimer(Future& future_)
+      : Timer([](Timer& timer) noexcept { static_cast<SetTimer&>(timer).future.set(42); }), future(future_) {}
+  Future& future;
+};
+
+Task<void> timeout_value_in_same_tick(TraceLog& log) {
+  Scheduler& scheduler = current_task()->scheduler();
+  const Instant deadline = scheduler.now() + 10ms;
+  Future future;
+  SetTimer timer(future);
+  scheduler.timers().arm(timer, deadline);
+  const Result<int> value = co_await with_deadline(deadline, future.get());
+  if (value) {
+    log("got ", *value);
+  } else {
+    log("timeout");
+  }
+}
+
 constexpr Replay replays[] = {
     {"gather_order", gather_order},
     {"gather_errors_as_values", gather_errors_as_values},
@@ -178,6 +279,10 @@ constexpr Replay replays[] = {
     {"wait_timeout_cancels_nothing", wait_timeout_cancels_nothing},
     {"shield_passes_result", shield_passes_result},
     {"shield_outer_cancelled", shield_outer_cancelled},
+    {"future_wakes_in_order", future_wakes_in_order},
+    {"future_ready", future_ready},
+    {"cancel_after_result", cancel_after_result},
+    {"timeout_value_in_same_tick", timeout_value_in_same_tick},
     {"join_in_other_order", join_in_other_order},
 };
 
