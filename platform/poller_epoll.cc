@@ -34,7 +34,9 @@ class EpollPoller final : public ReadinessPoller {
     epoll_event event{};
     event.events = all_events;
     event.data.u64 = DescriptorTable::id(descriptor).token();
-    return sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor.native, &event);
+    const std::int64_t result = sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor.native, &event);
+    // ENOSPC is the user's limit on watches (fs.epoll.max_user_watches), not a full disk.
+    return result == -ENOSPC ? -EMFILE : result;
   }
 
   // ENOENT and EPERM: it was not there. Nobody could do anything about the others.

@@ -12,6 +12,9 @@ namespace {
 
 constexpr Duration sleep_max = std::chrono::hours(24);  // who sleeps longer is woken in between, and sleeps again
 
+// Its address tells threads apart.
+constinit thread_local char this_thread = 0;
+
 }  // namespace
 
 ReadinessPoller::ReadinessPoller(const PollerOptions& options) noexcept
@@ -220,8 +223,17 @@ inline void ReadinessPoller::park(Operation& operation, Descriptor& descriptor, 
   if ((descriptor.state & quarantined) != 0) [[unlikely]] restore(descriptor);
 }
 
+// In debug builds: everything on the thread that waits.
+inline void ReadinessPoller::check_thread() const noexcept {
+  if constexpr (debug_checks) {
+    GYRE_CHECK_HINT(thread_ == nullptr || thread_ == &this_thread,
+                    "a poller is used on the thread that waits; from others only wake() may be called");
+  }
+}
+
 // The two usual cases, short: a receive that has to wait, and a send that has not. start_any() does them as well.
 bool ReadinessPoller::start(Operation& operation) noexcept {
+  check_thread();
   Descriptor* const descriptor = operation.descriptor;
   if (operation.kind == OperationKind::receive && operation.is_idle() &&
       descriptor->parked_input == nullptr &&
@@ -384,6 +396,7 @@ bool ReadinessPoller::start_close(Operation& operation) noexcept {
 }
 
 void ReadinessPoller::cancel(Operation& operation) noexcept {
+  check_thread();
   if (operation.state != OperationState::in_flight) return;
   operation.state = OperationState::cancelling;
   if ((operation.token & token_parked) != 0) {
@@ -516,6 +529,10 @@ void ReadinessPoller::give_back(void* buffer) noexcept {
 // --- Waiting ---------------------------------------------------------------------------------------------------------
 
 std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
+  if constexpr (debug_checks) {
+    if (thread_ == nullptr) thread_ = &this_thread;
+  }
+  check_thread();
   ++stats_.waits;
   delivered_ = 0;
   bool woken = stop_sleeping();

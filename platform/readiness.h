@@ -131,6 +131,7 @@ class ReadinessPoller : public Poller {
   }
 
   // readiness.cc: the life of an operation.
+  void check_thread() const noexcept;
   static bool is_empty_transfer(const Operation& operation) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
   bool answer_later(Operation& operation, std::int64_t result) noexcept;
@@ -212,6 +213,7 @@ class ReadinessPoller : public Poller {
   std::size_t in_flight_ = 0;
   std::size_t with_worker_ = 0;
   std::size_t delivered_ = 0;  // by the wait() that runs
+  const void* thread_ = nullptr;  // debug builds: which one waits
   bool shut_down_ = false;  // every descriptor is `refusing`
   mutable bool foreign_loop_ = false;
 
