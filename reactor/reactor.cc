@@ -1,5 +1,6 @@
 #include <gyre/reactor/reactor.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -79,7 +80,10 @@ bool Reactor::turn(Instant deadline, const Until& done) {
   drain_inbox();
   const Instant until =
       scheduler_.has_ready() ? scheduler_.update_now() + options_.time_per_turn : never;
-  const std::size_t ran = scheduler_.run_ready(options_.tasks_per_turn, until);
+  // When stop() has been called, what is ready now still runs, but not what that makes ready.
+  std::size_t at_most = options_.tasks_per_turn;
+  if (stop_.load(std::memory_order_relaxed)) at_most = std::min(at_most, scheduler_.count_ready());
+  const std::size_t ran = scheduler_.run_ready(at_most, until);
   stats_.tasks_run += ran;
   scheduler_.update_now();
   const std::size_t fired = scheduler_.fire_timers();

@@ -42,8 +42,9 @@ struct ThreadState {
   Scheduler* scheduler = nullptr;
   // The root frame that the last begin_root() brought; see RootAllocation.
   void* root_frame = nullptr;
-  // Frames allocated so far on this thread; counted in builds with debug checks only.
+  // Frames allocated so far on this thread, and the last of them; kept in builds with debug checks only.
   std::uint64_t frames_allocated = 0;
+  void* last_frame = nullptr;
   // By size in granules; [0] is unused.
   FreeBlock* free[frame_classes + 1] = {};
 };

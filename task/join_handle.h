@@ -88,9 +88,9 @@ class JoinHandle {
  private:
   friend class TaskGroup;
 
-  explicit JoinHandle(std::coroutine_handle<detail::TaskPromise<T>> frame) noexcept : frame_(frame) {
-    context().state |= TaskContext::has_handle_bit;
-  }
+  // has_handle_bit is set already.
+  explicit JoinHandle(std::coroutine_handle<detail::TaskPromise<T>> frame) noexcept
+      : frame_(frame) {}
   struct Refused {};
   explicit JoinHandle(Refused) noexcept : refused_(true) {}
 

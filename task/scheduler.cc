@@ -129,7 +129,7 @@ void Scheduler::expire(CancelScope& scope) noexcept {
 
 void Scheduler::put_first(void* frame) noexcept {
   ready_.push_front(frame);
-  detail::thread_state.transfers_left = options_.transfers_max;
+  begin_slice();
 }
 
 void Scheduler::run_nested(void* frame) noexcept {
@@ -140,12 +140,6 @@ void Scheduler::run_nested(void* frame) noexcept {
   detail::thread_state.current = outer;
 }
 
-std::uint32_t Scheduler::add_task() {
-  ready_.reserve(tasks_ + 2);
-  ++tasks_;
-  return ++last_id_;
-}
-
 void Scheduler::report(const TaskFailure& failure) noexcept {
   options_.on_task_failure(options_.failure_owner, failure);
 }
@@ -154,6 +148,8 @@ std::coroutine_handle<> detail::transfer_through_queue(void* frame) noexcept {
   promise_of(frame).context->scheduler().put_first(frame);
   return std::noop_coroutine();
 }
+
+void detail::begin_slice() noexcept { thread_state.scheduler->begin_slice(); }
 
 Scheduler& TaskContext::scheduler() const noexcept { return scope->scheduler(); }
 

@@ -95,7 +95,19 @@ class Scheduler {
   // The rest is for the task layer itself.
 
   // A task is added; makes sure that it can be queued. Returns its number. Throws bad_alloc.
-  std::uint32_t add_task();
+  std::uint32_t add_task() {
+    ready_.reserve(tasks_ + 2);
+    ++tasks_;
+    return ++last_id_;
+  }
+  // A new task's first step: in turn, or at once.
+  void begin(void* root_frame, bool at_once) noexcept {
+    if (at_once) {
+      run_nested(root_frame);
+    } else {
+      ready(root_frame);
+    }
+  }
   // A root frame has come to its end; it is destroyed as soon as it no longer runs.
   void bury(void* root_frame) noexcept { finished_ = root_frame; }
   // The transfer to `frame` has used up the slice: queues it in front of all others and starts a new slice.
@@ -107,6 +119,7 @@ class Scheduler {
   // The deadline of `scope` has fired.
   void expire(CancelScope& scope) noexcept;
   void report(const TaskFailure& failure) noexcept;
+  void begin_slice() noexcept { detail::thread_state.transfers_left = options_.transfers_max; }
   // Resumes a frame from inside a running task (eager start), then returns to that one.
   void run_nested(void* frame) noexcept;
 
@@ -148,12 +161,15 @@ inline std::coroutine_handle<> transfer(void* frame) noexcept {
   return transfer_through_queue(frame);
 }
 
+// A slice is used up, and whoever used it goes through the queue: starts a new one.
+void begin_slice() noexcept;
+
 // Whether an operation that could complete at once may do so without going through the queue. Each call takes one from
 // the slice, so that an always-ready socket cannot keep the others waiting.
 inline bool may_continue() noexcept {
-  if (thread_state.transfers_left <= 1) [[unlikely]] return false;
-  --thread_state.transfers_left;
-  return true;
+  if (--thread_state.transfers_left != 0) [[likely]] return true;
+  begin_slice();
+  return false;
 }
 
 }  // namespace detail

@@ -108,7 +108,11 @@ class TaskPromiseCommon : public PromiseBase {
     }
   }
 
-  static void* operator new(std::size_t size) noexcept { return allocate_frame(size); }
+  static void* operator new(std::size_t size) noexcept {
+    void* const frame = allocate_frame(size);
+    if constexpr (debug_checks) thread_state.last_frame = frame;
+    return frame;
+  }
   static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -150,6 +154,16 @@ class TaskPromiseCommon : public PromiseBase {
 
 
  protected:
+  // g++ 12 puts a hidden flag in front of the frame of a coroutine with an await in a condition and no local variable,
+  // and then finds neither the promise nor the frame. (Compilers may also leave the allocation out: then nothing is known.)
+  static void check_frame(const void* frame) noexcept {
+    if constexpr (debug_checks) {
+      const void* const allocated = std::exchange(thread_state.last_frame, nullptr);
+      GYRE_CHECK_HINT(allocated == nullptr || allocated == frame,
+                      "the compiler has misplaced a coroutine frame: await into a named local, not inside a condition");
+    }
+  }
+
   // What went wrong in a finished coroutine; null if nothing did.
   const Error* error() const noexcept {
     if constexpr (is_result<std::remove_cv_t<T>>) {
@@ -273,14 +287,18 @@ class [[nodiscard]] TaskAwaiter {
 
 template <typename T>
 Task<T> TaskPromise<T>::get_return_object() noexcept {
-  return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+  const auto frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
+  TaskPromise::check_frame(frame.address());
+  return Task<T>(frame);
 }
 template <typename T>
 Task<T> TaskPromise<T>::get_return_object_on_allocation_failure() {
   out_of_frame_memory();
 }
 inline Task<void> TaskPromise<void>::get_return_object() noexcept {
-  return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+  const auto frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
+  check_frame(frame.address());
+  return Task<void>(frame);
 }
 inline Task<void> TaskPromise<void>::get_return_object_on_allocation_failure() {
   out_of_frame_memory();

@@ -63,32 +63,20 @@ TaskGroup::~TaskGroup() {
   for (const TaskFailure& failure : failures_) scope_.scheduler_.report(failure);
 }
 
-bool TaskGroup::refuses() const noexcept {
+TaskContext* TaskGroup::add_child(void* root, const char* name) {
   GYRE_CHECK_HINT(!ended_, "spawn() in a group that has been joined");
-  return scope_.is_effective() || scope_.is_cancelled();
-}
-
-TaskContext& TaskGroup::add_child(void* root, const SpawnOptions& options) {
-  Scheduler& scheduler = scope_.scheduler_;
+  if (scope_.is_effective() || scope_.is_cancelled()) [[unlikely]] return nullptr;
   auto* const record = new (static_cast<std::byte*>(root) - detail::root_prefix) detail::TaskRecord{
-      .context{&scope_, scheduler.add_task()}, .name = options.name};
+      .context{&scope_, scope_.scheduler_.add_task()}, .name = name};
   TaskContext& child = record->context;
+  child.state = TaskContext::has_handle_bit;
   const TaskContext* const spawner = current_task();
   if (spawner != nullptr) child.locals = detail::retain(spawner->locals);
   child.previous = last_;
   (last_ != nullptr ? last_->next : first_) = &child;
   last_ = &child;
   ++children_;
-  return child;
-}
-
-void TaskGroup::begin(TaskContext& child, const SpawnOptions& options) noexcept {
-  void* const frame = detail::root_of(child);
-  if (options.start == Start::eager) {
-    scope_.scheduler_.run_nested(frame);
-  } else {
-    scope_.scheduler_.ready(frame);
-  }
+  return &child;
 }
 
 void TaskGroup::child_finished(TaskContext& child, const Error* error,

@@ -145,21 +145,24 @@ class TaskGroup {
   JoinHandle<T> launch(const SpawnOptions& options, const detail::RootAllocation& allocation,
                        Task<T> task) {
     GYRE_CHECK_HINT(static_cast<bool>(task), "spawned an empty Task");
-    if (refuses()) [[unlikely]] return JoinHandle<T>(typename JoinHandle<T>::Refused{});
     const auto frame = task.release();
     if (!allocation.made(frame.address())) [[unlikely]] {
       return spawn(options, Task<T>::from_frame(frame));
     }
-    frame.promise().context = &add_child(frame.address(), options);
+    TaskContext* const child = add_child(frame.address(), options.name);
+    if (child == nullptr) [[unlikely]] {
+      frame.destroy();
+      return JoinHandle<T>(typename JoinHandle<T>::Refused{});
+    }
+    frame.promise().context = child;
     JoinHandle<T> handle(frame);
-    begin(*frame.promise().context, options);
+    scope_.scheduler_.begin(frame.address(), options.start == Start::eager);
     return handle;
   }
 
-  // A group that has been cancelled starts nothing more. Aborts if the group has ended.
-  bool refuses() const noexcept;
-  TaskContext& add_child(void* root, const SpawnOptions& options);
-  void begin(TaskContext& child, const SpawnOptions& options) noexcept;
+  // Makes the root frame a child, with one reference for a handle. Null if the group has been cancelled: then it starts
+  // nothing more. Aborts if the group has ended. Throws bad_alloc.
+  TaskContext* add_child(void* root, const char* name);
   void child_finished(TaskContext& child, const Error* error,
                       const std::exception_ptr* exception) noexcept;
   void wait(void* frame, TaskContext& task) noexcept;
