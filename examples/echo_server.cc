@@ -1,8 +1,12 @@
 // Echo server: sends back what it receives, to any number of clients, until Ctrl-C.
 //
 //   echo_server 7000        then: nc localhost 7000
+//   echo_server             talks to itself once, and ends
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
+#include <string_view>
 
 #include <gyre/net/tcp_listener.h>
 #include <gyre/reactor/run.h>
@@ -18,29 +22,48 @@ gyre::Task<void> session(gyre::TcpStream stream) {
   }
 }
 
-gyre::Task<gyre::Result<void>> serve(gyre::Endpoint where) {
-  gyre::Result<gyre::TcpListener> listener = co_await gyre::TcpListener::bind(where);
-  if (!listener) co_return listener.error();
-  const gyre::Result<gyre::Endpoint> bound = listener->local_endpoint();
-  if (bound) std::printf("listening on %s\n", bound->to_string().c_str());
-  std::fflush(stdout);
-
+gyre::Task<gyre::Result<void>> serve(gyre::TcpListener& listener) {
   gyre::TaskGroup sessions(gyre::OnFailure::keep_going);
   for (;;) {
-    gyre::Result<gyre::TcpStream> peer = co_await listener->accept();
+    gyre::Result<gyre::TcpStream> peer = co_await listener.accept();
     if (!peer) break;  // Ctrl-C, say
     sessions.spawn(session, std::move(*peer));
   }
   co_return co_await sessions.join();
 }
 
+gyre::Task<gyre::Result<void>> talk_to_itself(gyre::TcpListener& listener, gyre::Endpoint where) {
+  gyre::TaskGroup group;
+  auto server = group.spawn(serve, listener);
+  gyre::Result<gyre::TcpStream> client = co_await gyre::TcpStream::connect(where);
+  if (client) {
+    constexpr std::string_view hello = "hello\n";
+    const gyre::Result<void> sent = co_await client->write_all(std::as_bytes(std::span(hello)));
+    std::array<std::byte, hello.size()> echo;
+    const gyre::Result<void> received = co_await client->read_exactly(echo);
+    if (sent && received) std::printf("%.*s", static_cast<int>(echo.size()), reinterpret_cast<const char*>(echo.data()));
+  }
+  server.cancel();
+  const gyre::Result<void> joined = co_await group.join();
+  if (!client) co_return client.error();
+  co_return joined;
+}
+
+gyre::Task<gyre::Result<void>> listen(std::uint16_t port, bool once) {
+  gyre::Result<gyre::TcpListener> listener = co_await gyre::TcpListener::bind(gyre::Endpoint::loopback_v4(port));
+  if (!listener) co_return listener.error();
+  const gyre::Result<gyre::Endpoint> bound = listener->local_endpoint();
+  if (!bound) co_return bound.error();
+  std::printf("listening on %s\n", bound->to_string().c_str());
+  std::fflush(stdout);
+  if (once) co_return co_await talk_to_itself(*listener, *bound);
+  co_return co_await serve(*listener);
+}
+
 int main(int argc, char** argv) {
   const int port = argc > 1 ? std::atoi(argv[1]) : 0;
-  const gyre::Result<void> served =
-      gyre::run(serve(gyre::Endpoint::loopback_v4(static_cast<std::uint16_t>(port))));
-  if (!served && !served.error().is_cancelled()) {
-    std::fprintf(stderr, "%s\n", served.error().to_string().c_str());
-    return 1;
-  }
-  return 0;
+  const gyre::Result<void> served = gyre::run(listen(static_cast<std::uint16_t>(port), argc < 2));
+  if (served || served.error().is_cancelled()) return 0;
+  std::fprintf(stderr, "%s\n", served.error().to_string().c_str());
+  return 1;
 }
