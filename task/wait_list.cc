@@ -25,8 +25,8 @@ Error wait_error(WaitOutcome outcome, OperationKind operation) noexcept {
 
 void wait_list_dies(const WaitLink& first) noexcept {
   const TaskContext& task = *static_cast<const Waiter&>(first).task_;
-  std::fprintf(stderr, "gyre: a %.*s dies while task %u waits for it\n",
-               static_cast<int>(task.wait_kind->name.size()), task.wait_kind->name.data(), task.id);
+  std::fprintf(stderr, "gyre: task %u still waits: %.*s\n", task.id,
+               static_cast<int>(task.wait_kind->name.size()), task.wait_kind->name.data());
   check_failed(__FILE__, __LINE__, "nobody waits",
                "a synchronisation primitive must outlive the tasks that wait for it");
 }

@@ -134,9 +134,11 @@ class TestLoop {
   Scheduler scheduler;
 };
 
-// A test with one loop of its own.
+// A test with one loop of its own. What a derived class holds may be waited for: the tasks end before it goes.
 class TaskFixture : public ::testing::Test {
  protected:
+  void TearDown() override { loop.cancel_all(); }
+
   template <typename... Arguments>
   auto spawn(Arguments&&... arguments) {
     return loop.spawn(std::forward<Arguments>(arguments)...);
