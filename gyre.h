@@ -16,6 +16,7 @@
 #include <gyre/reactor/run.h>
 #include <gyre/task/as_completed.h>
 #include <gyre/task/barrier.h>
+#include <gyre/task/broadcast.h>
 #include <gyre/task/cancel_scope.h>
 #include <gyre/task/channel.h>
 #include <gyre/task/channel_core.h>
@@ -24,11 +25,15 @@
 #include <gyre/task/dump.h>
 #include <gyre/task/event.h>
 #include <gyre/task/frame_pool.h>
+#include <gyre/task/generator.h>
 #include <gyre/task/interval.h>
 #include <gyre/task/invoke.h>
 #include <gyre/task/join_handle.h>
 #include <gyre/task/latch.h>
 #include <gyre/task/mutex.h>
+#include <gyre/task/once.h>
+#include <gyre/task/oneshot.h>
+#include <gyre/task/priority_channel.h>
 #include <gyre/task/ready_queue.h>
 #include <gyre/task/rw_lock.h>
 #include <gyre/task/scheduler.h>
@@ -42,5 +47,6 @@
 #include <gyre/task/timeout.h>
 #include <gyre/task/timer_queue.h>
 #include <gyre/task/wait_list.h>
+#include <gyre/task/watch.h>
 #include <gyre/task/when_all.h>
 #include <gyre/task/when_any.h>

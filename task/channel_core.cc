@@ -2,10 +2,10 @@
 
 namespace gyre::detail {
 
-constinit const WaitKind ChannelCore::send_wait{"channel, to send", WaitList::cancel};
-constinit const WaitKind ChannelCore::reserve_wait{"channel, to reserve", WaitList::cancel};
-constinit const WaitKind ChannelCore::receive_wait{"channel, to receive", WaitList::cancel};
-constinit const WaitKind ChannelCore::join_wait{"channel, to join", WaitList::cancel};
+constinit const WaitKind ChannelCore::send_wait{"channel send", WaitList::cancel};
+constinit const WaitKind ChannelCore::reserve_wait{"channel reserve", WaitList::cancel};
+constinit const WaitKind ChannelCore::receive_wait{"channel receive", WaitList::cancel};
+constinit const WaitKind ChannelCore::join_wait{"channel join", WaitList::cancel};
 
 void ChannelCore::close_to_drain() noexcept {
   if (is_closed_) return;

@@ -1,0 +1,39 @@
+#include <gyre/task/generator.h>
+
+namespace gyre::detail {
+
+std::coroutine_handle<> GeneratorPromiseBase::enter(void* generator, void* caller,
+                                                    Stage stage) noexcept {
+  GYRE_CHECK_HINT(stage_ == Stage::fresh || stage_ == Stage::yielded,
+                  "next() or close() of a generator that is running");
+  stage_ = stage;
+  awaiting = reinterpret_cast<std::uintptr_t>(caller);
+  context = thread_state.current;
+  scope_ = context->scope;
+  return transfer(generator);
+}
+
+std::coroutine_handle<> GeneratorPromiseBase::leave(Stage stage) noexcept {
+  GYRE_CHECK_HINT(context->scope == scope_,
+                  "co_yield while a CancelScope or TaskGroup of the generator is open");
+  stage_ = stage;
+  void* const caller = awaiting_frame();
+  awaiting = 0;
+  context = nullptr;
+  return transfer(caller);
+}
+
+void GeneratorPromiseBase::rethrow() {
+  if (exception_ == nullptr) return;
+  std::rethrow_exception(std::exchange(exception_, nullptr));
+}
+
+void generator_dies(GeneratorPromiseBase::Stage stage) noexcept {
+  GYRE_CHECK_HINT(stage == GeneratorPromiseBase::Stage::yielded, "a generator dies while it runs");
+  if constexpr (debug_checks) {
+    check_failed(__FILE__, __LINE__, "the generator has ended",
+                 "co_await close() of an AsyncGenerator on every way out");
+  }
+}
+
+}  // namespace gyre::detail
