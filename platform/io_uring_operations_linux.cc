@@ -223,35 +223,16 @@ void fill_vector(uring::Sqe& entry, const Operation& operation, msghdr* header) 
 std::uint32_t poll_events(const InFlight& record) noexcept {
   const Operation& operation = *record.operation;
   if (operation.kind == OperationKind::splice && !record.polled_source) return POLLIN;
-  return traits_of(operation.kind).input ? POLLIN | POLLRDHUP : POLLOUT;
+  return (traits_of(operation.kind) & kind_takes_input) != 0 ? POLLIN | POLLRDHUP : POLLOUT;
 }
 
 }  // namespace
 
-bool is_worth_a_call(const Operation& operation) noexcept {
-  switch (operation.kind) {
-    case OperationKind::send:
-      return is_on_socket(operation) && (operation.descriptor->state & descriptor_full) == 0;
-    case OperationKind::receive:
-      return is_on_socket(operation) && (operation.descriptor->state & descriptor_holds_more) != 0;
-    default: return traits_of(operation.kind).is_direct;
-  }
-}
-
-std::int64_t answer_without_kernel(const Operation& operation) noexcept {
-  switch (operation.kind) {
-    case OperationKind::receive:
-      GYRE_DCHECK(operation.size > 0);
-      return (operation.flags & operation_peek) != 0 && !is_on_socket(operation) ? -EOPNOTSUPP : -EAGAIN;
-    case OperationKind::send: GYRE_DCHECK(operation.size > 0); return -EAGAIN;
-    case OperationKind::receive_vector:
-    case OperationKind::send_vector:
-      // An empty transfer neither waits nor looks like the end of the stream. But empty slices at the front, cut off by
-      // slices_max, must not hide those that follow.
-      if (is_empty(operation)) return operation.size <= slices_max ? 0 : -EINVAL;
-      return -EAGAIN;
-    default: return -EAGAIN;
-  }
+std::int64_t answer_vector_without_kernel(const Operation& operation) noexcept {
+  // An empty transfer neither waits nor looks like the end of the stream. But empty slices at the front, cut off by
+  // slices_max, must not hide those that follow.
+  if (!is_empty(operation)) return -EAGAIN;
+  return operation.size <= slices_max ? 0 : -EINVAL;
 }
 
 std::int64_t call_directly(Operation& operation) noexcept {
@@ -375,15 +356,6 @@ void dissolve_connection(Descriptor& descriptor) noexcept {
 std::int64_t refusal_of(const Operation& operation) noexcept {
   const bool is_local = parse_address(*operation.address).family == AddressFamily::local;
   return is_local ? -ECONNREFUSED : -EADDRNOTAVAIL;
-}
-
-std::int64_t normalised(std::int64_t result) noexcept {
-  // The kernel's own names for what a program knows otherwise; io_uring lets some of them through.
-  constexpr std::int64_t kernel_restartsys = 512;
-  constexpr std::int64_t kernel_notsupp = 524;
-  if (result == -kernel_restartsys) return -EINTR;
-  if (result == -kernel_notsupp) return -EOPNOTSUPP;
-  return result;
 }
 
 }  // namespace gyre

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include <gyre/platform/check.h>
 #include <gyre/platform/syscalls_linux.h>
@@ -221,14 +220,6 @@ std::int64_t IoUringRing::register_with(unsigned opcode, void* argument, unsigne
     result = sys::io_uring_register(fd_.get(), opcode, argument, count);
   }
   return result;
-}
-
-uring::Sqe* IoUringRing::get_entry() noexcept {
-  if (entries_waiting() >= sq_entries_) return nullptr;
-  uring::Sqe* const entry = &sqes_[sq_tail_ & sq_mask_];
-  ++sq_tail_;
-  std::memset(entry, 0, sizeof(*entry));
-  return entry;
 }
 
 const uring::Sqe* IoUringRing::take_back() noexcept {

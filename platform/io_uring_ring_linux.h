@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <gyre/platform/clock.h>
 #include <gyre/platform/io_uring_abi_linux.h>
@@ -59,7 +60,16 @@ class IoUringRing {
   void unbind() noexcept;
 
   // A zeroed entry for the next enter(), or null if the queue is full.
-  uring::Sqe* get_entry() noexcept;
+  uring::Sqe* get_entry() noexcept {
+    if (sq_tail_ - sq_head_seen_ >= sq_entries_) [[unlikely]] {
+      sq_head_seen_ = load_acquire(sq_head_);
+      if (sq_tail_ - sq_head_seen_ >= sq_entries_) return nullptr;
+    }
+    uring::Sqe* const entry = &sqes_[sq_tail_ & sq_mask_];
+    ++sq_tail_;
+    std::memset(entry, 0, sizeof(*entry));
+    return entry;
+  }
   // Entries that the kernel has not taken yet.
   std::uint32_t entries_waiting() const noexcept { return sq_tail_ - load_acquire(sq_head_); }
   // Takes back the newest entry that the kernel has not taken; null if it has taken all. Valid until the next get_entry().
@@ -154,6 +164,7 @@ class IoUringRing {
   std::uint32_t enter_flags_ = 0;          // enter_registered_ring, enter_no_iowait
   NativeDescriptor enter_fd_ = no_descriptor;  // the descriptor, or its registered index
   std::uint32_t sq_tail_ = 0;
+  std::uint32_t sq_head_seen_ = 0;
   std::uint32_t cq_head_local_ = 0;
   std::uint32_t cq_tail_seen_ = 0;
   std::uint64_t system_calls_ = 0;

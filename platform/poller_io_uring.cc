@@ -28,8 +28,8 @@ namespace gyre {
 namespace {
 
 // user_data that names no operation: generation 0 is nobody's.
-constexpr std::uint64_t wake_token = SlotId{1, 0}.token();
-constexpr std::uint64_t cancel_token = SlotId{2, 0}.token();
+constexpr std::uint64_t wake_token = 1;
+constexpr std::uint64_t cancel_token = 2;
 
 // A descriptor that polls ready so often in a row, and then would have blocked, is broken.
 constexpr std::uint16_t fruitless_max = 1000;
@@ -64,13 +64,14 @@ class IoUringPoller final : public Poller {
  private:
   // Starting.
   void check_thread() const noexcept { GYRE_DCHECK(owner_ == nullptr || owner_ == &thread_mark); }
-  InFlight* begin(Operation& operation) noexcept;
+  InFlight* begin(Operation& operation, std::uint8_t traits) noexcept;
+  bool begin_vector(InFlight& record) noexcept;
   bool begin_lent(InFlight& record) noexcept;
   bool start_close(Operation& operation) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
-  void claim(Operation& operation) noexcept;
-  void release(Operation& operation) noexcept;
-  static void check_sides_are_free(const Operation& operation) noexcept;
+  static void claim(Operation& operation, std::uint8_t traits) noexcept;
+  static void release(const Operation& operation, std::uint8_t traits) noexcept;
+  static void check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept;
   bool needs_poll_first(const Operation& operation) const noexcept;
 
   // Submitting.
@@ -99,6 +100,7 @@ class IoUringPoller final : public Poller {
   void finish(InFlight& record, std::int64_t result) noexcept;
   void finish_later(InFlight& record, std::int64_t result) noexcept;
   void deliver_ready() noexcept;
+  static Descriptor* closing_without_operations(Descriptor* descriptor) noexcept;
   void finish_close(Descriptor& descriptor) noexcept;
   void release_native(Descriptor& descriptor) noexcept;
 
@@ -122,7 +124,7 @@ class IoUringPoller final : public Poller {
   IoUringRing ring_;
   ProvidedBuffers buffers_;
   DescriptorTable descriptors_;
-  SlotTable<InFlight> records_;
+  InFlightTable records_;
   SlotTable<msghdr> headers_;          // of vectors on sockets; the kernel's while the operation is in flight
   IntrusiveList<InFlight> pending_;
   IntrusiveList<InFlight> cancels_;
@@ -165,7 +167,7 @@ void IoUringPoller::shutdown() noexcept {
   draining_ = true;
   // In a forked child everything is the parent's, and the queues are not even mapped.
   if (sys::getpid() != process_) return abandon();
-  records_.for_each([this](SlotId, InFlight& record) { cancel(*record.operation); });
+  records_.for_each([this](InFlight& record) { cancel(*record.operation); });
   while (records_.size() > 0 && failures_ < failures_max) wait(never);
   if (wake_armed_ && failures_ < failures_max) {
     if (uring::Sqe* const entry = get_entry()) {
@@ -188,7 +190,7 @@ void IoUringPoller::shutdown() noexcept {
 // Closing the ring ends what is in flight; nobody will tell when.
 void IoUringPoller::abandon() noexcept {
   ring_.close();
-  records_.for_each([this](SlotId, InFlight& record) {
+  records_.for_each([this](InFlight& record) {
     if (record.stage == Stage::ready || record.stage == Stage::closing) return;
     if (record.is_linked()) record.unlink();
     finish_later(record, -ECANCELED);
@@ -263,77 +265,110 @@ void IoUringPoller::release_native(Descriptor& descriptor) noexcept {
 
 // --- Starting --------------------------------------------------------------------------------------------------------
 
-void IoUringPoller::check_sides_are_free(const Operation& operation) noexcept {
+void IoUringPoller::check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept {
   const Descriptor* const descriptor = operation.descriptor;
-  if (descriptor == nullptr) return;
-  const KindTraits& sides = traits_of(operation.kind);
-  GYRE_CHECK_HINT(!sides.input || descriptor->parked_input == nullptr,
+  GYRE_CHECK_HINT((traits & kind_takes_input) == 0 || descriptor->parked_input == nullptr,
                   "two operations on the input side of a descriptor");
-  GYRE_CHECK_HINT(!sides.output || descriptor->parked_output == nullptr,
+  GYRE_CHECK_HINT((traits & kind_takes_output) == 0 || descriptor->parked_output == nullptr,
                   "two operations on the output side of a descriptor");
-  if (operation.kind == OperationKind::splice) {
-    GYRE_CHECK_HINT(operation.source->parked_input == nullptr,
-                    "two operations on the input side of a descriptor");
-  }
+  GYRE_CHECK_HINT(operation.kind != OperationKind::splice || operation.source->parked_input == nullptr,
+                  "two operations on the input side of a descriptor");
 }
 
-void IoUringPoller::claim(Operation& operation) noexcept {
+void IoUringPoller::claim(Operation& operation, std::uint8_t traits) noexcept {
   Descriptor* const descriptor = operation.descriptor;
-  if (descriptor == nullptr) return;
+  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
   ++descriptor->operations;
-  const KindTraits& sides = traits_of(operation.kind);
-  if (sides.input) descriptor->parked_input = &operation;
-  if (sides.output) descriptor->parked_output = &operation;
-  if (Descriptor* const source = source_of(operation)) {
-    ++source->operations;
-    if (operation.kind == OperationKind::splice) source->parked_input = &operation;
+  if ((traits & kind_takes_input) != 0) descriptor->parked_input = &operation;
+  if ((traits & kind_takes_output) != 0) descriptor->parked_output = &operation;
+  if ((traits & kind_has_source) != 0) [[unlikely]] {
+    ++operation.source->operations;
+    if (operation.kind == OperationKind::splice) operation.source->parked_input = &operation;
   }
 }
 
 // While a descriptor is being closed, parked_input is its close operation.
-void IoUringPoller::release(Operation& operation) noexcept {
-  const auto leave = [&operation](Descriptor& descriptor) noexcept {
-    --descriptor.operations;
-    if ((descriptor.state & descriptor_closing) != 0) return;
-    if (descriptor.parked_input == &operation) descriptor.parked_input = nullptr;
-    if (descriptor.parked_output == &operation) descriptor.parked_output = nullptr;
-  };
-  if (operation.kind == OperationKind::close || operation.descriptor == nullptr) return;
-  leave(*operation.descriptor);
-  if (Descriptor* const source = source_of(operation)) leave(*source);
+void IoUringPoller::release(const Operation& operation, std::uint8_t traits) noexcept {
+  Descriptor* const descriptor = operation.descriptor;
+  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
+  --descriptor->operations;
+  if ((traits & kind_takes_output) != 0) descriptor->parked_output = nullptr;
+  const bool is_closing = (descriptor->state & descriptor_closing) != 0;
+  if ((traits & kind_takes_input) != 0 && !is_closing) descriptor->parked_input = nullptr;
+  if ((traits & kind_has_source) != 0) [[unlikely]] {
+    Descriptor& source = *operation.source;
+    --source.operations;
+    const bool keeps = (source.state & descriptor_closing) != 0;
+    if (operation.kind == OperationKind::splice && !keeps) source.parked_input = nullptr;
+  }
 }
 
 bool IoUringPoller::needs_poll_first(const Operation& operation) const noexcept {
-  if (operation.kind != OperationKind::receive_lent) return traits_of(operation.kind).is_direct;
+  if (operation.kind != OperationKind::receive_lent) {
+    return (traits_of(operation.kind) & kind_is_direct) != 0;
+  }
   return !buffers_.kernel_picks() || kind_of(*operation.descriptor) != DescriptorKind::socket;
+}
+
+// A record for the operation, which is in flight from now on; null if memory is short.
+[[gnu::always_inline]] inline InFlight* IoUringPoller::begin(Operation& operation,
+                                                             std::uint8_t traits) noexcept {
+  InFlight* const record = records_.add(operation);
+  if (record == nullptr) [[unlikely]] return nullptr;
+  record->wants_poll = (traits & kind_is_direct) != 0;
+  record->header = {};
+  if ((traits & (kind_is_vector | kind_has_source)) != 0) [[unlikely]] {
+    if ((traits & kind_has_source) != 0) {
+      record->polled_source = kind_of(*operation.source) == DescriptorKind::file;
+    } else if (!begin_vector(*record)) {
+      records_.remove(*record);
+      return nullptr;
+    }
+  }
+  operation.token = record->slot;
+  operation.state = OperationState::in_flight;
+  claim(operation, traits);
+  return record;
+}
+
+// False if memory is short.
+bool IoUringPoller::begin_vector(InFlight& record) noexcept {
+  if (!needs_header(*record.operation)) return true;
+  const auto header = headers_.emplace();
+  record.header = header.id;
+  return header.item != nullptr;
 }
 
 bool IoUringPoller::start(Operation& operation) noexcept {
   check_thread();
   GYRE_CHECK_HINT(operation.is_idle(), "the operation is in flight already");
-  const bool is_close = operation.kind == OperationKind::close;
+  const std::uint8_t traits = traits_of(operation.kind);
   const Descriptor* const descriptor = operation.descriptor;
   const bool is_closing = descriptor != nullptr && (descriptor->state & descriptor_closing) != 0;
+  const bool is_close = (traits & kind_is_close) != 0;
   if ((draining_ && !is_close) || is_closing) [[unlikely]] return answer(operation, -ECANCELED);
   if (is_close) return start_close(operation);
-  check_sides_are_free(operation);
-  const bool may_inline = (operation.flags & operation_no_inline) == 0;
-  std::int64_t result = answer_without_kernel(operation);
-  const bool may_call = may_inline || !traits_of(operation.kind).may_wait;
-  if (result == -EAGAIN && may_call && is_worth_a_call(operation)) {
-    ++stats_.system_calls;
-    result = normalised(call_directly(operation));
-  }
-  if (result != -EAGAIN && may_inline) return answer(operation, result);
+  check_sides_are_free(operation, traits);
 
-  InFlight* const record = begin(operation);
-  if (record == nullptr) return answer(operation, -ENOMEM);
-  if (result != -EAGAIN) {
+  std::int64_t result = -EAGAIN;
+  if ((traits & kind_is_plain) == 0) {
+    const bool may_inline = (operation.flags & operation_no_inline) == 0;
+    result = answer_without_kernel(operation);
+    const bool may_call = may_inline || (traits & kind_never_waits) != 0;
+    if (result == -EAGAIN && may_call && is_worth_a_call(operation)) {
+      ++stats_.system_calls;
+      result = call_directly(operation);
+    }
+    if (result != -EAGAIN && may_inline) return answer(operation, result);
+  }
+  InFlight* const record = begin(operation, traits);
+  if (record == nullptr) [[unlikely]] return answer(operation, -ENOMEM);
+  if (result != -EAGAIN) [[unlikely]] {
     finish_later(*record, result);
   } else if (operation.kind != OperationKind::receive_lent || begin_lent(*record)) {
     submit(*record);
   }
-  if (embedded_ && !waiting_) prepare_for_foreign_loop();
+  if (embedded_ && !waiting_) [[unlikely]] prepare_for_foreign_loop();
   return false;
 }
 
@@ -345,30 +380,6 @@ bool IoUringPoller::answer(Operation& operation, std::int64_t result) noexcept {
   return true;
 }
 
-// A record for the operation, which is in flight from now on; null if memory is short.
-InFlight* IoUringPoller::begin(Operation& operation) noexcept {
-  const auto entry = records_.emplace(operation);
-  InFlight* const record = entry.item;
-  if (record == nullptr) return nullptr;
-  record->id = entry.id;
-  record->wants_poll = needs_poll_first(operation);
-  if (operation.kind == OperationKind::splice) {
-    record->polled_source = kind_of(*operation.source) == DescriptorKind::file;
-  }
-  if (needs_header(operation)) {
-    const auto header = headers_.emplace();
-    if (header.item == nullptr) {
-      records_.erase(record->id);
-      return nullptr;
-    }
-    record->header = header.id;
-  }
-  operation.token = entry.id.slot;
-  operation.state = OperationState::in_flight;
-  if (operation.kind != OperationKind::close) claim(operation);
-  return record;
-}
-
 bool IoUringPoller::begin_lent(InFlight& record) noexcept {
   if (!buffers_.is_open()) {
     const Result<void> opened =
@@ -377,8 +388,8 @@ bool IoUringPoller::begin_lent(InFlight& record) noexcept {
       finish_later(record, -opened.error().code());
       return false;
     }
-    record.wants_poll = needs_poll_first(*record.operation);
   }
+  record.wants_poll = needs_poll_first(*record.operation);
   return true;
 }
 
@@ -388,7 +399,7 @@ bool IoUringPoller::start_close(Operation& operation) noexcept {
     release_native(descriptor);
     return answer(operation, 0);
   }
-  InFlight* const record = begin(operation);
+  InFlight* const record = begin(operation, kind_is_close);
   if (record == nullptr) return answer(operation, -ENOMEM);
   record->stage = Stage::closing;
   descriptor.state |= descriptor_closing;
@@ -405,7 +416,7 @@ bool IoUringPoller::start_close(Operation& operation) noexcept {
   }
   // Files have any number of operations, and a file that is sent does not know by whom.
   if (found == descriptor.operations) return false;
-  records_.for_each([&](SlotId, InFlight& other) {
+  records_.for_each([&](InFlight& other) {
     Operation& started = *other.operation;
     if (&started == &operation) return;
     if (started.descriptor == &descriptor || source_of(started) == &descriptor) cancel(started);
@@ -423,6 +434,23 @@ uring::Sqe* IoUringPoller::get_entry() noexcept {
   return ring_.get_entry();
 }
 
+[[gnu::always_inline]] inline void IoUringPoller::fill(uring::Sqe& entry, InFlight& record) noexcept {
+  Operation& operation = *record.operation;
+  entry.user_data = record.token();
+  if (record.wants_poll) {
+    record.stage = Stage::polling;
+    fill_poll_entry(entry, record);
+    return;
+  }
+  record.stage = Stage::kernel;
+  if (operation.kind == OperationKind::receive_lent) {
+    fill_lent_entry(entry, operation, ring_.features(), buffers_.size());
+  } else {
+    msghdr* const header = record.header.generation == 0 ? nullptr : headers_.find(record.header);
+    fill_entry(entry, operation, ring_.features(), header);
+  }
+}
+
 void IoUringPoller::submit(InFlight& record) noexcept {
   uring::Sqe* const entry = get_entry();
   if (entry == nullptr) {
@@ -438,26 +466,10 @@ void IoUringPoller::poll_and_submit(InFlight& record) noexcept {
   submit(record);
 }
 
-void IoUringPoller::fill(uring::Sqe& entry, InFlight& record) noexcept {
-  Operation& operation = *record.operation;
-  entry.user_data = record.id.token();
-  if (record.wants_poll) {
-    record.stage = Stage::polling;
-    fill_poll_entry(entry, record);
-    return;
-  }
-  record.stage = Stage::kernel;
-  if (operation.kind == OperationKind::receive_lent) {
-    fill_lent_entry(entry, operation, ring_.features(), buffers_.size());
-  } else {
-    fill_entry(entry, operation, ring_.features(), headers_.find(record.header));
-  }
-}
-
 // The cancel names what it cancels by its token. Its own answer is no news: the operation ends by its own completion.
 void IoUringPoller::fill_cancel(uring::Sqe& entry, const InFlight& record) noexcept {
   entry.opcode = uring::op_async_cancel;
-  entry.address = record.id.token();
+  entry.address = record.token();
   entry.user_data = cancel_token;
   if (ring_.features().cqe_skip) entry.flags = uring::sqe_cqe_skip_success;
 }
@@ -474,8 +486,7 @@ void IoUringPoller::request_cancel(InFlight& record) noexcept {
 void IoUringPoller::cancel(Operation& operation) noexcept {
   check_thread();
   if (operation.state != OperationState::in_flight) return;
-  InFlight& record = records_.tenant(operation.token);
-  GYRE_CHECK(record.operation == &operation);
+  InFlight& record = records_.of(operation);
   operation.state = OperationState::cancelling;
   switch (record.stage) {
     case Stage::kernel:
@@ -532,7 +543,7 @@ void IoUringPoller::reap() noexcept {
 
 void IoUringPoller::on_completion(const uring::Cqe& completion) noexcept {
   if (completion.user_data == wake_token) return on_wake(completion);
-  InFlight* const record = records_.find(SlotId::from_token(completion.user_data));
+  InFlight* const record = records_.find(completion.user_data);
   if (record == nullptr) return;  // a cancel's answer, or a completion of an operation that is over
   std::int32_t result = completion.result;
   std::uint32_t flags = completion.flags;
@@ -565,7 +576,7 @@ void IoUringPoller::on_polled(InFlight& record, std::int64_t result) noexcept {
   if (operation.kind == OperationKind::receive_lent && !buffers_.kernel_picks()) {
     return receive_into_pool(record);
   }
-  if (!traits_of(operation.kind).is_direct) {
+  if ((traits_of(operation.kind) & kind_is_direct) == 0) {
     record.wants_poll = false;
     return submit(record);
   }
@@ -716,22 +727,25 @@ void IoUringPoller::deliver(InFlight& record, std::int64_t result, bool more) no
     return operation.complete(operation);
   }
   operation.flags &= static_cast<std::uint16_t>(~operation_more);
+  const std::uint8_t traits = traits_of(operation.kind);
+  release(operation, traits);
   // Once a descriptor is closing nobody but its close operation can take its slot away; before, the callback can.
-  const auto if_closing = [&operation](Descriptor* descriptor) noexcept {
-    const bool closing = descriptor != nullptr && operation.kind != OperationKind::close &&
-                         (descriptor->state & descriptor_closing) != 0;
-    return closing ? descriptor : nullptr;
-  };
-  Descriptor* const closing_target = if_closing(operation.descriptor);
-  Descriptor* const closing_source = if_closing(source_of(operation));
-  release(operation);
-  if (record.header.generation != 0) headers_.erase(record.header);
-  records_.erase(record.id);
+  Descriptor* const closing =
+      (traits & kind_is_close) != 0 ? nullptr : closing_without_operations(operation.descriptor);
+  Descriptor* const closing_source = closing_without_operations(source_of(operation));
+  if (record.header.generation != 0) [[unlikely]] headers_.erase(record.header);
+  records_.remove(record);
   operation.state = OperationState::idle;
   operation.complete(operation);
-  for (Descriptor* const closing : {closing_target, closing_source}) {
-    if (closing != nullptr && closing->operations == 0) finish_close(*closing);
-  }
+  if (closing != nullptr) [[unlikely]] finish_close(*closing);
+  if (closing_source != nullptr) [[unlikely]] finish_close(*closing_source);
+}
+
+// A descriptor whose close operation has waited for this.
+Descriptor* IoUringPoller::closing_without_operations(Descriptor* descriptor) noexcept {
+  const bool is_due = descriptor != nullptr && (descriptor->state & descriptor_closing) != 0 &&
+                      descriptor->operations == 0;
+  return is_due ? descriptor : nullptr;
 }
 
 void IoUringPoller::finish(InFlight& record, std::int64_t result) noexcept {
@@ -754,8 +768,8 @@ void IoUringPoller::deliver_ready() noexcept {
 
 void IoUringPoller::finish_close(Descriptor& descriptor) noexcept {
   Operation* const closing = std::exchange(descriptor.parked_input, nullptr);
-  InFlight& record = records_.tenant(closing->token);
-  GYRE_CHECK(record.operation == closing && record.stage == Stage::closing);
+  InFlight& record = records_.of(*closing);
+  GYRE_CHECK(record.stage == Stage::closing);
   release_native(descriptor);
   finish_later(record, 0);
 }
@@ -844,11 +858,11 @@ void IoUringPoller::fail_queued(std::int32_t error) noexcept {
     if (entry->user_data == wake_token) {
       wake_armed_ = false;
     } else if (entry->user_data == cancel_token) {
-      InFlight* const record = records_.find(SlotId::from_token(entry->address));
+      InFlight* const record = records_.find(entry->address);
       const bool lives = record != nullptr && !record->is_linked() &&
                          (record->stage == Stage::kernel || record->stage == Stage::polling);
       if (lives) cancels_.push_back(*record);
-    } else if (InFlight* const record = records_.find(SlotId::from_token(entry->user_data))) {
+    } else if (InFlight* const record = records_.find(entry->user_data)) {
       if (record->is_linked()) record->unlink();
       const bool cancelled = record->operation->state == OperationState::cancelling;
       finish_later(*record, cancelled ? -ECANCELED : -error);

@@ -67,12 +67,6 @@ class SlotTable {
     return slot.generation == id.generation ? slot.item() : nullptr;
   }
 
-  // The object that has this slot now; there must be one.
-  T& tenant(std::uint32_t slot) noexcept {
-    GYRE_CHECK(slot < used_ && (slot_at(slot).generation & 1) != 0);
-    return *slot_at(slot).item();
-  }
-
   // Destroys the object. It must be there.
   void erase(SlotId id) noexcept {
     T* const item = find(id);
