@@ -169,17 +169,16 @@ void IoUringPoller::shutdown() noexcept {
   if (sys::getpid() != process_) return abandon();
   records_.for_each([this](InFlight& record) { cancel(*record.operation); });
   while (records_.size() > 0 && failures_ < failures_max) wait(never);
-  if (wake_armed_ && failures_ < failures_max) {
+  delivered_ = 0;
+  while (wake_armed_ && failures_ < failures_max) {
+    // Once more where an entry could not be had, or was taken back after a failure; a second cancel finds nothing.
     if (uring::Sqe* const entry = get_entry()) {
       entry->opcode = uring::op_async_cancel;
       entry->address = wake_token;
       entry->user_data = cancel_token;
     }
-    delivered_ = 0;
-    while (wake_armed_ && failures_ < failures_max) {
-      enter(Duration::max());
-      reap();
-    }
+    enter(std::chrono::milliseconds(10));
+    reap();
   }
   if (failures_ >= failures_max) abandon();
   buffers_.withdraw(ring_);
