@@ -66,6 +66,12 @@ std::int64_t call_libc(Arguments... arguments) noexcept {
     result = made([&](int* p, int f) { return ::pipe2(p, f); }, arguments...);
   } else if constexpr (number == SYS_socketpair) {
     result = made([&](int f, int t, int p, int* e) { return ::socketpair(f, t, p, e); }, arguments...);
+  } else if constexpr (number == SYS_mmap) {
+    // Otherwise a race detector would hold against us what another thread did when the memory was its.
+    result = made([&](std::nullptr_t, std::size_t n, int p, int f, NativeDescriptor d, std::int64_t o) {
+      return reinterpret_cast<std::int64_t>(::mmap(nullptr, n, p, f, fd(d), static_cast<::off_t>(o))); }, arguments...);
+  } else if constexpr (number == SYS_munmap) {
+    result = made([&](void* a, std::size_t n) { return ::munmap(a, n); }, arguments...);
   } else {
     result = ::syscall(number, word(arguments)...);
   }
