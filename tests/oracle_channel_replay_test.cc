@@ -7,6 +7,7 @@
 
 #include <gyre/task/channel.h>
 #include <gyre/task/join_handle.h>
+#include <gyre/task/priority_channel.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
@@ -177,6 +178,25 @@ Task<void> queue_put_cancelled(TraceLog& log) {
   log("joined, left in the queue: ", static_cast<int>(queue.size()));
 }
 
+template <typename Queue>
+Task<void> put_and_get(TraceLog& log, std::string_view kind, Queue& queue) {
+  for (const int item : {3, 1, 2}) EXPECT_TRUE(queue.try_send(item));
+  for (int i = 0; i < 4; ++i) {
+    if (i == 2) {
+      EXPECT_TRUE(queue.try_send(0));
+    }
+    const Result<int> item = co_await queue.receive();
+    if (item) log(kind, " ", *item);
+  }
+}
+
+Task<void> queue_priority_lifo(TraceLog& log) {
+  PriorityChannel<int> priority(4);
+  co_await put_and_get(log, "priority", priority);
+  LifoChannel<int> lifo(4);
+  co_await put_and_get(log, "lifo", lifo);
+}
+
 Task<void> join_worker(TraceLog& log, Numbers& queue) {
   for (int i = 0; i < 2; ++i) {
     const Result<int> item = co_await queue.receive();
@@ -209,6 +229,7 @@ constexpr Replay replays[] = {
     {"queue_get_cancelled", queue_get_cancelled},
     {"queue_get_cancelled_after_put", queue_get_cancelled_after_put},
     {"queue_put_cancelled", queue_put_cancelled},
+    {"queue_priority_lifo", queue_priority_lifo},
     {"queue_join", queue_join},
 };
 

@@ -1,5 +1,6 @@
 // Replays of tests/oracle/scenarios_combine.py: combinators, shields, joining, values that come later.
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -12,6 +13,7 @@
 #include <gyre/task/cancel_scope.h>
 #include <gyre/task/context.h>
 #include <gyre/task/event.h>
+#include <gyre/task/generator.h>
 #include <gyre/task/join_handle.h>
 #include <gyre/task/scheduler.h>
 #include <gyre/task/sleep.h>
@@ -268,6 +270,29 @@ Task<void> timeout_value_in_same_tick(TraceLog& log) {
   }
 }
 
+AsyncGenerator<int> counter(TraceLog& log) {
+  log("generator begins");
+  for (int value = 0; value < 5; ++value) {
+    (void)co_await sleep(10ms);
+    const Result<void> wanted = co_yield value;
+    if (!wanted) break;
+  }
+  log("generator cleans up");
+}
+
+Task<void> generator_close(TraceLog& log) {
+  AsyncGenerator<int> generator = counter(log);
+  for (;;) {
+    const std::optional<int> value = co_await generator.next();
+    if (!value) break;
+    log("got ", *value);
+    if (*value == 2) break;
+  }
+  log("closing");
+  co_await generator.close();
+  log("closed");
+}
+
 constexpr Replay replays[] = {
     {"gather_order", gather_order},
     {"gather_errors_as_values", gather_errors_as_values},
@@ -283,6 +308,7 @@ constexpr Replay replays[] = {
     {"future_ready", future_ready},
     {"cancel_after_result", cancel_after_result},
     {"timeout_value_in_same_tick", timeout_value_in_same_tick},
+    {"generator_close", generator_close},
     {"join_in_other_order", join_in_other_order},
 };
 
