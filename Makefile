@@ -50,17 +50,17 @@ all: $(OUT)/libgyre.a ## the static library (the default)
 
 run: ## builds Gyre and shows it at work
 	@CXX='$(CXX)' tools/setup run
-	@$(AGAIN) MODE=release $(BUILD)/release/examples/$(RUN)
+	+@$(AGAIN) MODE=release $(BUILD)/release/examples/$(RUN)
 	@$(BUILD)/release/examples/$(RUN) $(ARGS)
 
 test: ## builds and runs all tests and examples (TESTS="a_test b_test": only these); ends with the count
 	@CXX='$(CXX)' tools/setup test
-	@$(AGAIN) MODE=$(CHECK_MODE) build-tests || { echo '0 passed, 1 failed'; exit 1; }
-	@$(AGAIN) MODE=$(CHECK_MODE) run-tests
+	+@$(AGAIN) MODE=$(CHECK_MODE) build-tests || { echo '0 passed, 1 failed'; exit 1; }
+	+@$(AGAIN) MODE=$(CHECK_MODE) run-tests
 stress: ## builds and runs the long randomised tests
-	@$(AGAIN) test TESTS='$(STRESS)' EXAMPLES= TEST_TIMEOUT=1800
+	+@$(AGAIN) test TESTS='$(STRESS)' EXAMPLES= TEST_TIMEOUT=1800
 asan ubsan tsan: ## all tests under a sanitizer, with clang 16 where there is one
-	@$(AGAIN) test MODE=$@ CXX='$(if $(filter default undefined file,$(origin CXX)),$(shell tools/setup --sanitizer-compiler),$(CXX))'
+	+@$(AGAIN) test MODE=$@ CXX='$(if $(filter default undefined file,$(origin CXX)),$(shell tools/setup --sanitizer-compiler),$(CXX))'
 CHECK_MODE = $(if $(filter file,$(origin MODE)),test,$(MODE))
 build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
 run-tests:
@@ -70,7 +70,7 @@ build-rest: $(OUT)/libgyre.a $(OUT)/$(SONAME) $(EXAMPLE_PROGRAMS) $(STRESS:%=$(O
 
 bench: ## builds and runs the microbenchmarks (BENCH=full: longer)
 	@CXX='$(CXX)' tools/setup bench
-	@$(AGAIN) MODE=release $(BENCHES:%=$(BUILD)/release/bench/%)
+	+@$(AGAIN) MODE=release $(BENCHES:%=$(BUILD)/release/bench/%)
 	@tools/run_benches $(BUILD)/bench $(BENCHES:%=$(BUILD)/release/bench/%)
 
 # One test program: make MODE=test check-result_test ARGS=--gtest_filter=...
@@ -107,7 +107,7 @@ $(EXAMPLE_PROGRAMS): $(OUT)/examples/%: $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PER
 PERCENT := %
 
 install: ## headers, both libraries, gyre.pc and the CMake package, under DESTDIR and PREFIX
-	@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a $(BUILD)/release/$(SONAME)
+	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a $(BUILD)/release/$(SONAME)
 	@tools/install $(BUILD)/release '$(DESTDIR)' '$(PREFIX)' $(VERSION) $(SONAME) $(HEADERS)
 bazel-test compile_commands tidy: MODE = test
 install-test bazel-test header-cost compile_commands tidy: ## each does what its name says (tools/)

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Drives examples/echo_server: a line comes back, and SIGTERM ends it in good order. Called by tools/run_tests.
+set -eu
+coproc server { exec "$1" 0; }
+pid=$server_PID
+trap 'kill "$pid" 2>/dev/null' EXIT
+
+read -r -t 20 _ _ address <&"${server[0]}"  # "listening on 127.0.0.1:41234"
+exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
+echo "hello, Gyre" >&3
+read -r -t 20 answer <&3
+exec 3>&-
+if [[ $answer != "hello, Gyre" ]]; then
+  echo "came back: $answer"
+  exit 1
+fi
+trap - EXIT
+kill -TERM "$pid"
+wait "$pid"
