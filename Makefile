@@ -59,6 +59,8 @@ test: ## builds and runs all tests and examples (TESTS="a_test b_test": only the
 	+@$(AGAIN) MODE=$(CHECK_MODE) run-tests
 stress: ## builds and runs the long randomised tests
 	+@$(AGAIN) test TESTS='$(STRESS)' EXAMPLES= TEST_TIMEOUT=1800
+traps traps-update: ## what every compiler here does with coroutines, at every level; -update records it
+	+@GYRE_TRAPS=$(if $(filter %update,$@),update,full) $(AGAIN) test TESTS=compiler_traps_test EXAMPLES= TEST_TIMEOUT=3600
 asan ubsan tsan: ## all tests under a sanitizer, with clang 16 where there is one
 	+@$(AGAIN) test MODE=$@ CXX='$(if $(filter default undefined file,$(origin CXX)),$(shell tools/setup --sanitizer-compiler),$(CXX))'
 CHECK_MODE = $(if $(filter file,$(origin MODE)),test,$(MODE))
@@ -121,5 +123,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run test stress asan ubsan tsan build-tests run-tests build-rest bench install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest bench install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
