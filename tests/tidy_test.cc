@@ -272,7 +272,11 @@ std::size_t closing(string_view code, std::size_t open) {
 }
 
 // GCC 12 ran a co_await inside a macro's argument twice: await into a named local first.
+// What the rest must not do is what these files are for.
+bool is_trap(const Source& source) { return source.path.starts_with("tests/traps/"); }
+
 Findings await_in_macro(const Source& source) {
+  if (is_trap(source)) return {};
   Findings findings;
   const string_view code = source.code;
   for (string_view macro : {"EXPECT_", "ASSERT_", "GYRE_CHECK", "GYRE_DCHECK"}) {
@@ -288,6 +292,7 @@ Findings await_in_macro(const Source& source) {
 
 // GCC 12 destroys twice what a capturing lambda holds that stands in one expression with co_await.
 Findings await_with_lambda(const Source& source) {
+  if (is_trap(source)) return {};
   Findings findings;
   const string_view code = source.code;
   for (std::size_t at = code.find("co_await"); at != code.npos; at = code.find("co_await", at + 1)) {
@@ -511,6 +516,7 @@ const Case cases[] = {
     {await_in_macro, "tests/a_test.cc", "EXPECT_EQ(co_await f(), 1);\n", 1},
     {await_in_macro, "tests/a_test.cc", "ASSERT_TRUE(\n    (co_await g(h())).has_value());\n", 1},
     {await_in_macro, "task/a.cc", "GYRE_CHECK(co_await f());\n", 1},
+    {await_in_macro, "tests/traps/a.cc", "EXPECT_EQ(co_await f(), 1);\n", 0},
     {await_in_macro, "tests/a_test.cc", "int n = co_await f();\nEXPECT_EQ(n, 1);\n", 0},
 
     {await_with_lambda, "tests/a_test.cc", "int n = co_await offload([&] { return 1; });\n", 1},
