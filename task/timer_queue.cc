@@ -6,11 +6,21 @@
 namespace gyre {
 namespace {
 
+using Link = detail::TimerLink;
+
 // next_deadline looks at so many timers of a slot before it is content with the slot's beginning.
 constexpr int scan_max = 8;
 
-// add_to_current moves timers one by one until it has taken so many steps, then sorts.
-constexpr int insertion_steps_max = 64;
+// sort() inserts one by one while that takes no more steps than these, then merges.
+constexpr int insertion_steps_min = 64;
+constexpr int insertion_steps_each = 2;
+
+void insert_after(Link* after, Link* link) noexcept {
+  link->prev = after;
+  link->next = after->next;
+  after->next->prev = link;
+  after->next = link;
+}
 
 }  // namespace
 
@@ -27,14 +37,12 @@ TimerQueue::~TimerQueue() {
   GYRE_CHECK_HINT(empty(), "timers are still armed");
 }
 
-void TimerQueue::take_all(Link& from, Link& to) noexcept {
-  if (is_empty(from)) {
-    clear(to);
-    return;
-  }
-  to = from;
-  to.next->prev = &to;
-  to.prev->next = &to;
+// Moves all of `from`, which is not empty, to the end of `to`.
+void TimerQueue::splice_back(Link& to, Link& from) noexcept {
+  from.next->prev = to.prev;
+  to.prev->next = from.next;
+  from.prev->next = &to;
+  to.prev = from.prev;
   clear(from);
 }
 
@@ -119,7 +127,8 @@ void TimerQueue::finish_firing(std::uint64_t now, bool all_fired) noexcept {
   if (all_fired || is_empty(fresh_)) return;
 
   Link armed;
-  take_all(fresh_, armed);
+  clear(armed);
+  splice_back(armed, fresh_);
   for (Link *link = armed.next, *next = nullptr; link != &armed; link = next) {
     next = link->next;
     Timer& timer = timer_of(link);
@@ -132,79 +141,100 @@ void TimerQueue::finish_firing(std::uint64_t now, bool all_fired) noexcept {
   }
 }
 
-// Moves the cursor to the first occupied slot and empties that, if it has begun. Precondition: current_ is empty.
+// Empties the slots that come next and have begun, as far as one list of current_ is worth it. False if there is none.
+// Precondition: current_ is empty.
 bool TimerQueue::advance(std::uint64_t now) noexcept {
   if (levels_occupied_ == 0) return false;
-  const Position first = first_slot();
+  Position first = first_slot();
   if (first.begin > now) return false;
 
-  set_cursor(first.begin);
-  Link list;
-  take_all(slots_[first.level][first.slot], list);
-  clear_bit(first.level, first.slot);
-  if (first.level == 0) {
-    add_to_current(list);
-  } else {
-    cascade(list);
+  if (first.level != 0) {
+    set_cursor(first.begin);
+    clear_bit(first.level, first.slot);
+    cascade(slots_[first.level][first.slot]);
+    return true;
   }
+  // All of the level that has begun at once: the processor predicts one long loop, not many of one or two timers.
+  Link list;
+  clear(list);
+  do {
+    set_cursor(first.begin);
+    splice_back(list, slots_[0][first.slot]);
+    clear_bit(0, first.slot);
+    if ((levels_occupied_ & 1) == 0) break;
+    first = first_slot();
+  } while (first.begin <= now);
+  add_to_current(list);
   return true;
 }
 
 // Distributes a slot's timers over the levels below, in order.
-void TimerQueue::cascade(Link& list) noexcept {
-  // With many timers each node is a cache miss, and the next address comes only with it. A second walk from the other
-  // end halves the wait: it only loads.
-  Link* back = list.prev;
-  for (Link *link = list.next, *next = nullptr; link != &list; link = next) {
-    next = link->next;
+void TimerQueue::cascade(Link& slot) noexcept {
+  Link* link = slot.next;
+  // With many timers each node is a cache miss, and the next address comes only with it. A second walk, from the other
+  // end, halves the wait. It only looks ahead; where it strays into lists made meanwhile does not matter.
+  Link* back = slot.prev;
+  back->next = nullptr;
+  clear(slot);
+  while (link != nullptr) {
+    Link* const next = link->next;
     back = back->prev;
     __builtin_prefetch(back);
     Timer& timer = timer_of(link);
     insert_into_wheel(timer, key_of(timer.deadline_));
+    link = next;
   }
 }
 
 // Moves the timers of `list` to their places in current_; all of them were armed after their equals there.
 void TimerQueue::add_to_current(Link& list) noexcept {
-  int steps = 0;
-  Link* link = list.next;
-  while (link != &list) {
-    const std::uint64_t key = key_of(link);
-    Link* after = current_.prev;
-    while (after != &current_ && key_of(after) > key && steps < insertion_steps_max) {
-      after = after->prev;
-      ++steps;
-    }
-    if (steps == insertion_steps_max) break;
-    Link* const next = link->next;
-    link->prev = after;
-    link->next = after->next;
-    after->next->prev = link;
-    after->next = link;
-    link = next;
+  sort(list);
+  if (is_empty(current_) || key_of(current_.prev) <= key_of(list.next)) {
+    splice_back(current_, list);
+    return;
   }
-  if (link != &list) {
-    list.prev->next = nullptr;
-    merge_into_current(link);
-  }
+  list.prev->next = nullptr;
+  current_.prev->next = nullptr;
+  assign_chain(current_, merge_chains(current_.next, list.next));
   clear(list);
 }
 
-// Sorts a null-terminated chain and merges it with current_.
-void TimerQueue::merge_into_current(Link* chain) noexcept {
-  chain = sort_chain(chain);
-  if (!is_empty(current_)) {
-    current_.prev->next = nullptr;
-    chain = merge_chains(current_.next, chain);
+// Sorts a list that is not empty: stable, and O(n) if it is almost sorted, as the slots of a level in a row are.
+void TimerQueue::sort(Link& list) noexcept {
+  int steps_left = insertion_steps_min;
+  for (Link *link = list.next->next, *next = nullptr; link != &list; link = next) {
+    next = link->next;
+    Link* after = link->prev;
+    const std::uint64_t key = key_of(link);
+    if (key_of(after) <= key) {
+      steps_left += insertion_steps_each;
+      continue;
+    }
+    after->next = next;
+    next->prev = after;
+    do {
+      after = after->prev;
+      --steps_left;
+    } while (after != &list && key_of(after) > key);
+    insert_after(after, link);
+    if (steps_left < 0) {
+      list.prev->next = nullptr;
+      assign_chain(list, sort_chain(list.next));
+      return;
+    }
   }
-  Link* last = &current_;
+}
+
+// Makes a ring with `head` of a null-terminated chain.
+void TimerQueue::assign_chain(Link& head, Link* chain) noexcept {
+  Link* last = &head;
   for (; chain != nullptr; chain = chain->next) {
     last->next = chain;
     chain->prev = last;
     last = chain;
   }
-  last->next = &current_;
-  current_.prev = last;
+  last->next = &head;
+  head.prev = last;
 }
 
 // Null-terminated chains, of which only `next` counts. Equals of `older` come first.

@@ -2,8 +2,9 @@
 //
 // A hierarchical wheel of intrusive nodes: nine levels of 64 slots, each level 64 times as coarse as the one below, the
 // finest with 2^10 ns a slot; together they span every Instant, so there is no overflow list. arm() and cancel() are O(1)
-// and nothing allocates. A timer moves down a level when its slot begins, at most eight times, and is sorted among the
-// few of its 1.024 µs slot last. No work is done per tick that passes: an hour is skipped as fast as a microsecond.
+// and nothing allocates. A timer moves down a level when its slot begins, at most eight times, and last is sorted
+// among the few of its 1.024 µs slot. (With 2^16 ns, sorting the many of a slot took longer than the further level.)
+// No work is done per tick that passes: an hour is skipped as fast as a microsecond.
 //
 // Invariants (`cursor` is the tick up to which slots have been emptied):
 // 1. A timer is in the wheel exactly if its tick is later than the cursor's; its level is then the highest of the 6-bit
@@ -137,7 +138,7 @@ class TimerQueue {
     head.prev->next = link;
     head.prev = link;
   }
-  static void take_all(Link& from, Link& to) noexcept;
+  static void splice_back(Link& to, Link& from) noexcept;
 
   // The key must be later than the cursor's tick, or in it: then the slot is emptied before anything else happens.
   void insert_into_wheel(Timer& timer, std::uint64_t key) noexcept {
@@ -175,9 +176,10 @@ class TimerQueue {
 
   void set_cursor(std::uint64_t key) noexcept;
   bool advance(std::uint64_t now) noexcept;
-  void cascade(Link& list) noexcept;
+  void cascade(Link& slot) noexcept;
   void add_to_current(Link& list) noexcept;
-  void merge_into_current(Link* chain) noexcept;
+  static void sort(Link& list) noexcept;
+  static void assign_chain(Link& head, Link* chain) noexcept;
   static Link* merge_chains(Link* older, Link* newer) noexcept;
   static Link* sort_chain(Link* chain) noexcept;
   void finish_firing(std::uint64_t now, bool all_fired) noexcept;
