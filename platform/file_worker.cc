@@ -8,6 +8,7 @@
 #include <gyre/platform/check.h>
 #include <gyre/platform/operation_ring.h>
 #include <gyre/platform/poller.h>
+#include <gyre/platform/readiness.h>
 #include <gyre/platform/syscalls_posix.h>
 
 namespace gyre {
@@ -71,7 +72,7 @@ struct FileWorker::Shared {
   std::atomic<Operation*> done = nullptr;
   bool started = false;
   pthread_t thread{};
-  Poller* poller = nullptr;
+  ReadinessPoller* poller = nullptr;
 
   static void* run_on(void* shared) noexcept {
     static_cast<Shared*>(shared)->run();
@@ -93,12 +94,12 @@ struct FileWorker::Shared {
         operation->next = newest;
       } while (!done.compare_exchange_weak(newest, operation, std::memory_order_release,
                                            std::memory_order_relaxed));
-      poller->wake();
+      poller->nudge();
     }
   }
 };
 
-FileWorker::FileWorker(Poller& poller) noexcept : poller_(poller) {}
+FileWorker::FileWorker(ReadinessPoller& poller) noexcept : poller_(poller) {}
 
 FileWorker::~FileWorker() { stop(); }
 

@@ -13,17 +13,18 @@
 
 namespace gyre {
 
-class Poller;
 
 // Makes the call that `operation` (read_at, write_at, open_file) asks for, waiting for as long as it takes: >= 0 or a negated errno.
 std::int64_t make_file_call(const Operation& operation) noexcept;
 // The same without waiting: EAGAIN if that cannot be done.
 std::int64_t try_file_call(const Operation& operation) noexcept;
 
+class ReadinessPoller;
+
 class FileWorker {
  public:
-  // `poller` is woken after each operation that is done.
-  explicit FileWorker(Poller& poller) noexcept;
+  // `poller` is nudged after each operation that is done.
+  explicit FileWorker(ReadinessPoller& poller) noexcept;
   ~FileWorker();
   FileWorker(const FileWorker&) = delete;
   FileWorker& operator=(const FileWorker&) = delete;
@@ -42,7 +43,7 @@ class FileWorker {
  private:
   struct Shared;
   std::unique_ptr<Shared> shared_;
-  Poller& poller_;
+  ReadinessPoller& poller_;
 };
 
 }  // namespace gyre

@@ -576,6 +576,18 @@ bool ReadinessPoller::stop_sleeping() noexcept {
   return wakefulness_.exchange(Wakefulness::awake, std::memory_order_acq_rel) == Wakefulness::notified;
 }
 
+void ReadinessPoller::nudge() noexcept {
+  Wakefulness before = wakefulness_.load(std::memory_order_relaxed);
+  // Release: pairs with stop_sleeping(). A wake() that nobody has seen yet stays one.
+  while (!wakefulness_.compare_exchange_weak(
+      before, before == Wakefulness::notified ? Wakefulness::notified : Wakefulness::nudged,
+      std::memory_order_acq_rel, std::memory_order_relaxed)) {
+  }
+  if (before != Wakefulness::sleeping) return;
+  wakes_.fetch_add(1, std::memory_order_relaxed);
+  signal();
+}
+
 void ReadinessPoller::wake() noexcept {
   // Release: pairs with stop_sleeping(). Even if it says notified already: what was done since must be published too.
   const Wakefulness before = wakefulness_.exchange(Wakefulness::notified, std::memory_order_acq_rel);
@@ -600,7 +612,7 @@ void ReadinessPoller::hand_to_foreign_loop() const noexcept {
   Wakefulness expected = Wakefulness::awake;
   if (!wakefulness_.compare_exchange_strong(expected, Wakefulness::sleeping,
                                             std::memory_order_acq_rel) &&
-      expected == Wakefulness::notified) {
+      expected != Wakefulness::sleeping) {
     signal();
   }
 }

@@ -39,6 +39,8 @@ class ReadinessPoller : public Poller {
   void cancel(Operation& operation) noexcept final;
   std::size_t wait(Instant deadline) noexcept final;
   void wake() noexcept final;
+  // Any thread: ends a sleep, but not wait(), which looks what there is to do and goes on.
+  void nudge() noexcept;
   void give_back(void* buffer) noexcept final;
   void shutdown() noexcept final;
 
@@ -97,7 +99,8 @@ class ReadinessPoller : public Poller {
   // Whether somebody has to signal(). Any thread (atomic).
   //   awake -> sleeping: by wait(), before it sleeps     sleeping -> awake: by wait(), afterwards
   //   any -> notified: by wake(), which signals if it was `sleeping`     notified -> awake: by wait()
-  enum class Wakefulness : std::uint8_t { awake, sleeping, notified };
+  // nudged: as notified, but for something that this poller sees to itself: no reason for wait() to return.
+  enum class Wakefulness : std::uint8_t { awake, sleeping, nudged, notified };
 
   // Descriptor::state, continued.
   static constexpr std::uint16_t kind_shift = 4;  // two bits of DescriptorKind

@@ -64,7 +64,8 @@ inline void* allocate_frame(std::size_t size) noexcept {
   if constexpr (!sanitized) {
     ThreadState& state = thread_state;
     const std::size_t granules = (size + frame_granule - 1) / frame_granule;
-    if (granules <= state.pooled_granules_max) [[likely]] {
+    // The first test is for the compiler, which knows the size; the second finds out whether a root is wanted.
+    if (granules <= frame_classes && granules <= state.pooled_granules_max) [[likely]] {
       FreeBlock* const block = state.free[granules];
       if (block != nullptr) [[likely]] {
         state.free[granules] = block->next;
