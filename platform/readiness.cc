@@ -13,7 +13,7 @@ namespace {
 constexpr Duration sleep_max = std::chrono::hours(24);  // who sleeps longer is woken in between, and sleeps again
 
 // Its address tells threads apart.
-constinit thread_local char this_thread = 0;
+[[maybe_unused]] constinit thread_local char this_thread = 0;
 
 }  // namespace
 
@@ -536,12 +536,17 @@ std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
   ++stats_.waits;
   delivered_ = 0;
   bool woken = stop_sleeping();
+  // What remains of a sleep that ended too soon (clocks of two processors differ by microseconds) is slept in one piece:
+  // the system returns at once from shorter ones, and this would spin until the deadline.
+  constexpr Duration rest_min = std::chrono::microseconds(50);
+  Duration sleep_min = Duration::zero();
   for (;;) {
     if (with_worker_ != 0) take_from_worker();
     Duration timeout = Duration::zero();
     const bool may_sleep = !woken && due_.empty() && done_.empty() && deadline > Instant();
     if (may_sleep) {
       timeout = deadline == never ? Duration::max() : std::min(deadline - clock_.now(), sleep_max);
+      timeout = std::max(timeout, sleep_min);
     }
     std::size_t events = 0;
     if (timeout > Duration::zero()) {
@@ -561,6 +566,7 @@ std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
     if (delivered_ > 0) break;
     if (events > 0) ++stats_.idle_polls;
     if (woken) break;
+    sleep_min = rest_min;
     if (deadline == never) continue;
     if (deadline <= Instant() || clock_.now() >= deadline) break;
   }
