@@ -116,6 +116,7 @@ struct PollerStats {
   std::uint64_t idle_polls = 0;         // polls that brought events and completed nothing
   std::uint64_t quarantined = 0;        // descriptors taken out because of that
   std::uint64_t overflows = 0;          // completion queue overflows that were survived
+  std::uint64_t interrupted_waits = 0;  // system calls that a signal, or work of the kernel for this thread, ended early
 };
 
 struct PollerOptions {

@@ -55,8 +55,9 @@ class EpollPoller final : public ReadinessPoller {
     } else {
       count = sys::epoll_wait(epoll_.get(), events_.data(), events_max, timeout);
     }
+    if (count < 0) [[unlikely]] ++stats_.interrupted_waits;
     std::size_t wakes = 0;
-    for (std::int64_t i = 0; i < count; ++i) {  // a negative count is EINTR: no events
+    for (std::int64_t i = 0; i < count; ++i) {
       const epoll_event& event = events_[static_cast<std::size_t>(i)];
       const std::uint64_t token = event.data.u64;
       if (token == wake_token) [[unlikely]] {

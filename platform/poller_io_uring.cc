@@ -825,6 +825,7 @@ void IoUringPoller::enter(Duration patience) noexcept {
   if (ring_.has_overflown()) ++stats_.overflows;
   const std::int64_t result = ring_.enter(patience > Duration::zero() ? 1 : 0, patience);
   if (result >= 0 || result == -EINTR || result == -ETIME) [[likely]] {
+    if (result == -EINTR) [[unlikely]] ++stats_.interrupted_waits;
     failures_ = 0;
     return;
   }

@@ -196,9 +196,7 @@ TEST_P(PollerAcceptTest, WithoutDescriptorsMultishotEndsWithTheErrorAndDoesNotSp
     const NoMoreDescriptors limit;
     Request& accept = io_->accept(listener, operation_multishot);
     EXPECT_EQ(io_->finish(accept), -EMFILE);
-    const PollerStats before = io_->poller().stats();
-    io_->quiet(std::chrono::milliseconds(5));
-    EXPECT_LE(io_->poller().stats().system_calls - before.system_calls, 16u);
+    EXPECT_TRUE(io_->sleeps_through());
   }
   EXPECT_GE(io_->finish(io_->accept(listener)), 0);
 }

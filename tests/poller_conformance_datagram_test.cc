@@ -251,9 +251,7 @@ TEST_P(PollerDatagramTest, RefusalWithNobodyReceivingDoesNotSpin) {
   ASSERT_EQ(io_->finish(io_->connect(*a.descriptor, gone.address)), 0);
   EXPECT_EQ(io_->finish(send(*a.descriptor, {"anybody?"}, nullptr)), 8);
   io_->settle();
-  const PollerStats before = io_->poller().stats();
-  EXPECT_EQ(io_->quiet(std::chrono::milliseconds(10)), 0u);
-  EXPECT_LE(io_->poller().stats().system_calls - before.system_calls, 16u);
+  EXPECT_TRUE(io_->sleeps_through(std::chrono::milliseconds(10)));
 }
 
 TEST_P(PollerDatagramTest, ConnectedSocketsUsePlainReceiveAndSend) {

@@ -113,31 +113,18 @@ GYRE_HALF_CLOSE_CLAIM(CloseAfterFinReceived, Half::fin_received, close_ends_ever
 GYRE_HALF_CLOSE_CLAIM(CloseAfterReset, Half::reset, close_ends_everything)
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(PollerHalfCloseTest);
 
-// Whether the poller sleeps through 20 ms in which nothing is to be done. A ring that was closed before (by another test of
-// this process) interrupts the thread's polls for a while, so a window may be disturbed; a poller that spins spins in all.
-bool sleeps_through(PollerDriver& io) {
-  for (int window = 0; window < 10; ++window) {
-    const PollerStats before = io.poller().stats();
-    EXPECT_EQ(io.quiet(std::chrono::milliseconds(20)), 0u);
-    const PollerStats after = io.poller().stats();
-    const bool few_idle_polls = after.idle_polls - before.idle_polls <= 4;
-    if (few_idle_polls && after.system_calls - before.system_calls <= 16) return true;
-  }
-  return false;
-}
-
 // EPOLLERR and EPOLLHUP are reported even to those who asked for nothing: a poller must not turn on them.
 TEST_P(PollerHalfCloseTest, ResetWithNobodyReadingDoesNotSpin) {
   enter(Half::reset);
   io_->settle();
-  EXPECT_TRUE(sleeps_through(*io_));
+  EXPECT_TRUE(io_->sleeps_through(std::chrono::milliseconds(20)));
   EXPECT_EQ(io_->finish(io_->receive(*near_, 16)), -ECONNRESET);
 }
 
 TEST_P(PollerHalfCloseTest, FinWithNobodyReadingDoesNotSpin) {
   enter(Half::fin_received);
   io_->settle();
-  EXPECT_TRUE(sleeps_through(*io_));
+  EXPECT_TRUE(io_->sleeps_through(std::chrono::milliseconds(20)));
   EXPECT_EQ(io_->finish(io_->receive(*near_, 16)), 0);
 }
 

@@ -361,6 +361,17 @@ std::size_t PollerDriver::quiet(Duration span) {
   return completions_ - before;
 }
 
+bool PollerDriver::sleeps_through(Duration span) {
+  const PollerStats before = poller_->stats();
+  const std::uint64_t calls_before = undisturbed_calls();
+  EXPECT_EQ(quiet(span), 0u);
+  const std::uint64_t calls = undisturbed_calls() - calls_before;
+  const std::uint64_t idle_polls = poller_->stats().idle_polls - before.idle_polls;
+  if (calls <= 16 && idle_polls <= 4) return true;
+  ADD_FAILURE() << "it spins: " << calls << " system calls, " << idle_polls << " idle polls";
+  return false;
+}
+
 void PollerDriver::settle() {
   for (int i = 0; i < 100000 && turn() > 0; ++i) {
   }

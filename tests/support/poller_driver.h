@@ -153,6 +153,14 @@ class PollerDriver {
   std::int64_t finish(Request& request);
   // Turns for `span`; returns the number of completions (none, where nothing was to happen).
   std::size_t quiet(Duration span = std::chrono::milliseconds(2));
+  // Whether the poller sleeps through `span`, in which nothing is to be done: few system calls that nobody interrupted.
+  // (A ring that an earlier test has closed interrupts the thread's waits for a while.)
+  bool sleeps_through(Duration span = std::chrono::milliseconds(5));
+  // System calls so far without those that were interrupted.
+  std::uint64_t undisturbed_calls() const {
+    const PollerStats stats = poller_->stats();
+    return stats.system_calls - stats.interrupted_waits;
+  }
   // Turns without sleeping until a turn brings nothing.
   void settle();
 
