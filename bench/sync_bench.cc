@@ -4,7 +4,6 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 
 #include <benchmark/benchmark.h>
@@ -18,39 +17,15 @@
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
 
+#include "bare_coroutine.h"
+
 namespace gyre {
 namespace {
 
+using bench::Bare;
+using bench::bare_ring;
+
 // --- Floors ---------------------------------------------------------------------------------------------------------
-
-// A coroutine that starts at once and is destroyed by whoever made it.
-struct Bare {
-  struct promise_type {
-    Bare get_return_object() noexcept {
-      return {std::coroutine_handle<promise_type>::from_promise(*this)};
-    }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_always final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    void unhandled_exception() const noexcept { std::terminate(); }
-  };
-  std::coroutine_handle<promise_type> frame;
-};
-
-// The least that can be called a ready queue.
-struct BareRing {
-  void push(std::coroutine_handle<> frame) noexcept { frames[tail++ % frames.size()] = frame.address(); }
-  std::coroutine_handle<> pop() noexcept {
-    return std::coroutine_handle<>::from_address(frames[head++ % frames.size()]);
-  }
-  void run() {
-    while (head != tail) pop().resume();
-  }
-
-  std::array<void*, 64> frames{};
-  std::size_t head = 0;
-  std::size_t tail = 0;
-};
 
 // Suspends; whoever has the value resumes it through the ring.
 struct BareMailbox {
@@ -64,39 +39,38 @@ struct BareMailbox {
     int await_resume() const noexcept { return box.value; }
   };
   Awaiter receive() noexcept { return {*this}; }
-  void send(BareRing& ring, int sent) noexcept {
+  void send(int sent) noexcept {
     value = sent;
-    ring.push(reader);
+    bare_ring.push(reader);
   }
 };
 
-Bare bare_ping(benchmark::State& state, BareRing& ring, BareMailbox& mine, BareMailbox& theirs) {
+Bare bare_ping(benchmark::State& state, BareMailbox& mine, BareMailbox& theirs) {
   int sum = 0;
   for (auto _ : state) {
-    theirs.send(ring, 1);
+    theirs.send(1);
     const int got = co_await mine.receive();
     sum += got;
   }
   benchmark::DoNotOptimize(sum);
-  theirs.send(ring, 0);
+  theirs.send(0);
 }
 
-Bare bare_pong(BareRing& ring, BareMailbox& mine, BareMailbox& theirs) {
+Bare bare_pong(BareMailbox& mine, BareMailbox& theirs) {
   for (;;) {
     const int got = co_await mine.receive();
     if (got == 0) break;
-    theirs.send(ring, got);
+    theirs.send(got);
   }
 }
 
 // Two hand-overs: each puts the other's value and frame where it will find them, and suspends.
 void BM_Bare_PingPong(benchmark::State& state) {
-  BareRing ring;
   BareMailbox a;
   BareMailbox b;
-  Bare pong = bare_pong(ring, b, a);
-  Bare ping = bare_ping(state, ring, a, b);
-  ring.run();
+  Bare pong = bare_pong(b, a);
+  Bare ping = bare_ping(state, a, b);
+  bare_ring.run();
   ping.frame.destroy();
   pong.frame.destroy();
 }
