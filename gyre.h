@@ -1,8 +1,10 @@
 // All of Gyre. Including only what is used compiles faster.
 #pragma once
 
+#include <gyre/net/duplex.h>
 #include <gyre/net/endpoint.h>
 #include <gyre/net/stream.h>
+#include <gyre/net/stream_concepts.h>
 #include <gyre/net/tcp_listener.h>
 #include <gyre/net/tcp_stream.h>
 #include <gyre/platform/check.h>
