@@ -175,32 +175,6 @@ bool is_internet(Descriptor& descriptor) noexcept {
   return (descriptor.state & descriptor_internet) != 0;
 }
 
-void fill_receive(uring::Sqe& entry, const Operation& operation, const IoUringFeatures& features) noexcept {
-  if (!is_on_socket(operation)) {
-    fill_transfer(entry, uring::op_read, operation.buffer, length_of(operation.size), current_offset);
-    return;
-  }
-  fill_transfer(entry, uring::op_recv, operation.buffer, length_of(operation.size), 0);
-  entry.op_flags = (operation.flags & operation_peek) != 0 ? MSG_PEEK : 0;
-  // Spares the kernel an attempt that is known to find nothing.
-  if (features.poll_first && (operation.descriptor->state & descriptor_drained) != 0) {
-    entry.ioprio = uring::recvsend_poll_first;
-  }
-}
-
-void fill_send(uring::Sqe& entry, const Operation& operation, const IoUringFeatures& features) noexcept {
-  const std::uint32_t length = length_of(operation.size);
-  if (is_on_socket(operation)) {
-    fill_transfer(entry, uring::op_send, operation.buffer, length, 0);
-    entry.op_flags = MSG_NOSIGNAL;
-    if (features.poll_first && (operation.descriptor->state & descriptor_full) != 0) {
-      entry.ioprio = uring::recvsend_poll_first;
-    }
-  } else {
-    fill_transfer(entry, uring::op_write, operation.buffer, length, current_offset);
-  }
-}
-
 std::uint32_t peek_flag(const Operation& operation) noexcept {
   return (operation.flags & operation_peek) != 0 ? MSG_PEEK : 0;
 }
@@ -270,8 +244,12 @@ void fill_entry(uring::Sqe& entry, Operation& operation, const IoUringFeatures& 
       entry.address = address_of(operation.address->bytes);
       entry.offset = operation.address->size;
       return;
-    case OperationKind::receive: return fill_receive(entry, operation, features);
-    case OperationKind::send: return fill_send(entry, operation, features);
+    case OperationKind::receive:
+      if (is_on_socket(operation)) return fill_socket_transfer(entry, operation, features);
+      return fill_transfer(entry, uring::op_read, operation.buffer, length_of(operation.size), current_offset);
+    case OperationKind::send:
+      if (is_on_socket(operation)) return fill_socket_transfer(entry, operation, features);
+      return fill_transfer(entry, uring::op_write, operation.buffer, length_of(operation.size), current_offset);
     case OperationKind::receive_vector:
     case OperationKind::send_vector: return fill_vector(entry, operation, header);
     case OperationKind::receive_message:

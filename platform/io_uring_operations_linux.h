@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 
@@ -12,6 +13,7 @@
 #include <gyre/platform/io_uring_ring_linux.h>
 #include <gyre/platform/operation.h>
 #include <gyre/platform/poller.h>
+#include <gyre/platform/syscalls_linux.h>
 
 namespace gyre {
 
@@ -137,6 +139,20 @@ std::int64_t call_directly(Operation& operation) noexcept;
 // Makes the descriptor's description non-blocking unless it is known to be so: the one place that decides on a mode.
 // io_uring itself works with both; calls that have no flag for it need O_NONBLOCK.
 void ensure_non_blocking(Descriptor& descriptor) noexcept;
+
+// Asks for a receive or a send on a socket. `entry` is zeroed.
+inline void fill_socket_transfer(uring::Sqe& entry, const Operation& operation, const IoUringFeatures& features) noexcept {
+  const bool receives = operation.kind == OperationKind::receive;
+  const Descriptor& descriptor = *operation.descriptor;
+  entry.opcode = receives ? uring::op_recv : uring::op_send;
+  entry.fd = static_cast<std::int32_t>(descriptor.native);
+  entry.address = reinterpret_cast<std::uint64_t>(operation.buffer);
+  entry.length = static_cast<std::uint32_t>(std::min(operation.size, sys::transfer_max));
+  entry.op_flags = receives ? ((operation.flags & operation_peek) != 0 ? MSG_PEEK : 0) : MSG_NOSIGNAL;
+  // Spares the kernel an attempt that is known to find nothing.
+  const std::uint16_t futile = receives ? descriptor_drained : descriptor_full;
+  if (features.poll_first && (descriptor.state & futile) != 0) entry.ioprio = uring::recvsend_poll_first;
+}
 
 // Asks for `operation` itself. `header`: if it needs one.
 void fill_entry(uring::Sqe& entry, Operation& operation, const IoUringFeatures& features,

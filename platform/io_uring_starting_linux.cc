@@ -1,0 +1,321 @@
+// IoUringPoller: what start() and cancel() do, and how operations come into the submission queue.
+#include <cerrno>
+#include <utility>
+
+#include <gyre/platform/io_uring_poller_linux.h>
+#include <gyre/platform/syscalls_linux.h>
+
+namespace gyre {
+
+// --- Starting --------------------------------------------------------------------------------------------------------
+
+void IoUringPoller::check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept {
+  const Descriptor* const descriptor = operation.descriptor;
+  GYRE_CHECK_HINT((traits & kind_takes_input) == 0 || descriptor->parked_input == nullptr,
+                  "two operations on the input side of a descriptor");
+  GYRE_CHECK_HINT((traits & kind_takes_output) == 0 || descriptor->parked_output == nullptr,
+                  "two operations on the output side of a descriptor");
+  GYRE_CHECK_HINT(operation.kind != OperationKind::splice || operation.source->parked_input == nullptr,
+                  "two operations on the input side of a descriptor");
+}
+
+void IoUringPoller::claim(Operation& operation, std::uint8_t traits) noexcept {
+  Descriptor* const descriptor = operation.descriptor;
+  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
+  ++descriptor->operations;
+  if ((traits & kind_takes_input) != 0) descriptor->parked_input = &operation;
+  if ((traits & kind_takes_output) != 0) descriptor->parked_output = &operation;
+  if ((traits & kind_has_source) != 0) [[unlikely]] {
+    ++operation.source->operations;
+    if (operation.kind == OperationKind::splice) operation.source->parked_input = &operation;
+  }
+}
+
+// While a descriptor is being closed, parked_input is its close operation.
+void IoUringPoller::release(const Operation& operation, std::uint8_t traits) noexcept {
+  Descriptor* const descriptor = operation.descriptor;
+  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
+  --descriptor->operations;
+  if ((traits & kind_takes_output) != 0) descriptor->parked_output = nullptr;
+  const bool is_closing = (descriptor->state & descriptor_closing) != 0;
+  if ((traits & kind_takes_input) != 0 && !is_closing) descriptor->parked_input = nullptr;
+  if ((traits & kind_has_source) != 0) [[unlikely]] {
+    Descriptor& source = *operation.source;
+    --source.operations;
+    const bool keeps = (source.state & descriptor_closing) != 0;
+    if (operation.kind == OperationKind::splice && !keeps) source.parked_input = nullptr;
+  }
+}
+
+bool IoUringPoller::needs_poll_first(const Operation& operation) const noexcept {
+  if (operation.kind != OperationKind::receive_lent) {
+    return (traits_of(operation.kind) & kind_is_direct) != 0;
+  }
+  return !buffers_.kernel_picks() || kind_of(*operation.descriptor) != DescriptorKind::socket;
+}
+
+// A record for the operation, which is in flight from now on; null if memory is short.
+[[gnu::always_inline]] inline InFlight* IoUringPoller::begin(Operation& operation,
+                                                             std::uint8_t traits) noexcept {
+  InFlight* const record = records_.add(operation);
+  if (record == nullptr) [[unlikely]] return nullptr;
+  record->wants_poll = (traits & kind_is_direct) != 0;
+  record->header = {};
+  if ((traits & (kind_is_vector | kind_has_source)) != 0) [[unlikely]] {
+    if ((traits & kind_has_source) != 0) {
+      record->polled_source = kind_of(*operation.source) == DescriptorKind::file;
+    } else if (!begin_vector(*record)) {
+      records_.remove(*record);
+      return nullptr;
+    }
+  }
+  operation.token = record->slot;
+  operation.state = OperationState::in_flight;
+  claim(operation, traits);
+  return record;
+}
+
+// False if memory is short.
+bool IoUringPoller::begin_vector(InFlight& record) noexcept {
+  if (!needs_header(*record.operation)) return true;
+  const auto header = headers_.emplace();
+  record.header = header.id;
+  return header.item != nullptr;
+}
+
+bool IoUringPoller::start(Operation& operation) noexcept {
+  check_thread();
+  GYRE_CHECK_HINT(operation.is_idle(), "the operation is in flight already");
+  const std::uint8_t traits = traits_of(operation.kind);
+  const bool is_transfer = traits == kind_takes_input || traits == kind_takes_output;
+  constexpr std::uint16_t excluded = descriptor_closing | descriptor_kind_mask;
+  static_assert(static_cast<int>(DescriptorKind::socket) == 0);
+  if (is_transfer && (operation.descriptor->state & excluded) == 0 && !draining_ && !embedded_) [[likely]] {
+    return start_transfer(operation, traits);
+  }
+  return start_other(operation, traits);
+}
+
+// Receives and sends on an open socket, the bulk of all: few questions are left.
+[[gnu::always_inline]] inline bool IoUringPoller::start_transfer(Operation& operation, std::uint8_t traits) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  Operation*& side = traits == kind_takes_input ? descriptor.parked_input : descriptor.parked_output;
+  GYRE_CHECK_HINT(side == nullptr, "two operations on one side of a descriptor");
+  GYRE_DCHECK(operation.size > 0);
+  if ((operation.flags & operation_no_inline) == 0 && is_worth_a_call(operation)) {
+    ++stats_.system_calls;
+    const std::int64_t result = call_directly(operation);
+    if (result != -EAGAIN) return answer(operation, result);
+  }
+  InFlight* const record = records_.add(operation);
+  if (record == nullptr) [[unlikely]] return answer(operation, -ENOMEM);
+  record->wants_poll = false;
+  record->header = {};
+  operation.token = record->slot;
+  operation.state = OperationState::in_flight;
+  ++descriptor.operations;
+  side = &operation;
+  uring::Sqe* const entry = ring_.get_entry();
+  if (entry == nullptr) [[unlikely]] {
+    submit(*record);
+    return false;
+  }
+  record->stage = Stage::kernel;
+  entry->user_data = record->token();
+  fill_socket_transfer(*entry, operation, ring_.features());
+  return false;
+}
+
+bool IoUringPoller::start_other(Operation& operation, std::uint8_t traits) noexcept {
+  const Descriptor* const descriptor = operation.descriptor;
+  const bool is_closing = descriptor != nullptr && (descriptor->state & descriptor_closing) != 0;
+  const bool is_close = (traits & kind_is_close) != 0;
+  if ((draining_ && !is_close) || is_closing) [[unlikely]] return answer(operation, -ECANCELED);
+  if (is_close) return start_close(operation);
+  check_sides_are_free(operation, traits);
+
+  std::int64_t result = -EAGAIN;
+  if ((traits & kind_is_plain) == 0) {
+    const bool may_inline = (operation.flags & operation_no_inline) == 0;
+    result = answer_without_kernel(operation);
+    const bool may_call = may_inline || (traits & kind_never_waits) != 0;
+    if (result == -EAGAIN && may_call && is_worth_a_call(operation)) {
+      ++stats_.system_calls;
+      result = call_directly(operation);
+    }
+    if (result != -EAGAIN && may_inline) return answer(operation, result);
+  }
+  InFlight* const record = begin(operation, traits);
+  if (record == nullptr) [[unlikely]] return answer(operation, -ENOMEM);
+  if (result != -EAGAIN) [[unlikely]] {
+    finish_later(*record, result);
+  } else if (operation.kind != OperationKind::receive_lent || begin_lent(*record)) {
+    submit(*record);
+  }
+  if (embedded_ && !waiting_) [[unlikely]] prepare_for_foreign_loop();
+  return false;
+}
+
+// Done inside start().
+bool IoUringPoller::answer(Operation& operation, std::int64_t result) noexcept {
+  operation.result = result;
+  operation.flags &= static_cast<std::uint16_t>(~operation_more);
+  ++stats_.inline_completions;
+  return true;
+}
+
+bool IoUringPoller::begin_lent(InFlight& record) noexcept {
+  if (!buffers_.is_open()) {
+    const Result<void> opened =
+        buffers_.open(ring_, options_.lent_buffers, options_.lent_buffer_size);
+    if (!opened) {
+      finish_later(record, -opened.error().code());
+      return false;
+    }
+  }
+  record.wants_poll = needs_poll_first(*record.operation);
+  return true;
+}
+
+bool IoUringPoller::start_close(Operation& operation) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  if (descriptor.operations == 0 && (operation.flags & operation_no_inline) == 0) {
+    release_native(descriptor);
+    return answer(operation, 0);
+  }
+  InFlight* const record = begin(operation, kind_is_close);
+  if (record == nullptr) return answer(operation, -ENOMEM);
+  record->stage = Stage::closing;
+  descriptor.state |= descriptor_closing;
+  Operation* const input = std::exchange(descriptor.parked_input, &operation);
+  if (descriptor.operations == 0) {
+    finish_close(descriptor);
+    return false;
+  }
+  std::uint16_t found = 0;
+  for (Operation* const taken : {input, descriptor.parked_output}) {
+    if (taken == nullptr) continue;
+    cancel(*taken);
+    ++found;
+  }
+  // Files have any number of operations, and a file that is sent does not know by whom.
+  if (found == descriptor.operations) return false;
+  records_.for_each([&](InFlight& other) {
+    Operation& started = *other.operation;
+    if (&started == &operation) return;
+    if (started.descriptor == &descriptor || source_of(started) == &descriptor) cancel(started);
+  });
+  return false;
+}
+
+// --- Submitting ------------------------------------------------------------------------------------------------------
+
+// An entry of the submission queue; if it is full, the kernel empties it. Null if that is not possible now.
+uring::Sqe* IoUringPoller::get_entry() noexcept {
+  uring::Sqe* entry = ring_.get_entry();
+  if (entry != nullptr || !ring_.is_bound()) return entry;
+  ring_.submit();
+  return ring_.get_entry();
+}
+
+[[gnu::always_inline]] inline void IoUringPoller::fill(uring::Sqe& entry, InFlight& record) noexcept {
+  Operation& operation = *record.operation;
+  entry.user_data = record.token();
+  if (record.wants_poll) {
+    record.stage = Stage::polling;
+    fill_poll_entry(entry, record);
+    return;
+  }
+  record.stage = Stage::kernel;
+  if (operation.kind == OperationKind::receive_lent) {
+    fill_lent_entry(entry, operation, ring_.features(), buffers_.size());
+  } else {
+    msghdr* const header = record.header.generation == 0 ? nullptr : headers_.find(record.header);
+    fill_entry(entry, operation, ring_.features(), header);
+  }
+}
+
+void IoUringPoller::submit(InFlight& record) noexcept {
+  uring::Sqe* const entry = get_entry();
+  if (entry == nullptr) {
+    record.stage = Stage::pending;
+    pending_.push_back(record);
+    return;
+  }
+  fill(*entry, record);
+}
+
+void IoUringPoller::poll_and_submit(InFlight& record) noexcept {
+  record.wants_poll = true;
+  submit(record);
+}
+
+// The cancel names what it cancels by its token. Its own answer is no news: the operation ends by its own completion.
+void IoUringPoller::fill_cancel(uring::Sqe& entry, const InFlight& record) noexcept {
+  entry.opcode = uring::op_async_cancel;
+  entry.address = record.token();
+  entry.user_data = cancel_token;
+  if (ring_.features().cqe_skip) entry.flags = uring::sqe_cqe_skip_success;
+}
+
+void IoUringPoller::request_cancel(InFlight& record) noexcept {
+  uring::Sqe* const entry = get_entry();
+  if (entry == nullptr) {
+    cancels_.push_back(record);
+    return;
+  }
+  fill_cancel(*entry, record);
+}
+
+void IoUringPoller::cancel(Operation& operation) noexcept {
+  check_thread();
+  if (operation.state != OperationState::in_flight) return;
+  InFlight& record = records_.of(operation);
+  operation.state = OperationState::cancelling;
+  switch (record.stage) {
+    case Stage::kernel:
+    case Stage::polling: return request_cancel(record);
+    case Stage::pending:
+    case Stage::starved:
+      record.unlink();
+      return finish_later(record, -ECANCELED);
+    case Stage::ready:    // the result has won
+    case Stage::closing:  // nothing can stop it
+      return;
+  }
+}
+
+// Gives entries of the submission queue to what waits for one, cancels first.
+void IoUringPoller::refill() noexcept {
+  if (!wake_armed_ && !draining_) arm_wake();
+  while (InFlight* const record = cancels_.front()) {
+    uring::Sqe* const entry = get_entry();
+    if (entry == nullptr) return;
+    record->unlink();
+    fill_cancel(*entry, *record);
+  }
+  while (InFlight* const record = pending_.front()) {
+    uring::Sqe* const entry = get_entry();
+    if (entry == nullptr) return;
+    record->unlink();
+    fill(*entry, *record);
+  }
+  // As many as there are buffers: each has data for one.
+  for (std::uint32_t i = buffers_.available(); i > 0 && !starved_.empty(); --i) {
+    go_on(*starved_.pop_front());
+  }
+}
+
+void IoUringPoller::arm_wake() noexcept {
+  uring::Sqe* const entry = get_entry();
+  if (entry == nullptr) return;
+  entry->opcode = uring::op_poll_add;
+  entry->fd = static_cast<std::int32_t>(wake_.bell());
+  entry->op_flags = 1;  // POLLIN
+  // Multishot polls report edges, so the bell need not be silenced.
+  if (ring_.features().multishot_poll) entry->length = uring::poll_add_multishot;
+  entry->user_data = wake_token;
+  wake_armed_ = true;
+}
+
+}  // namespace gyre
