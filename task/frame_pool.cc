@@ -88,6 +88,7 @@ void* allocate_block(std::size_t size) noexcept {
 }
 
 void free_block(void* block, std::size_t size) noexcept {
+  if constexpr (debug_checks) ++thread_state.frames_freed;
   const std::size_t granules = (size + frame_granule - 1) / frame_granule;
   if (sanitized || granules > frame_classes) {
     free_aligned(block);

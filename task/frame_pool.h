@@ -42,8 +42,10 @@ struct ThreadState {
   Scheduler* scheduler = nullptr;
   // The root frame that the last begin_root() brought; see RootAllocation.
   void* root_frame = nullptr;
-  // Frames allocated so far on this thread, and the last of them; kept in builds with debug checks only.
+  // Frames allocated and freed so far on this thread, and the last that was allocated; kept in builds with debug checks
+  // only.
   std::uint64_t frames_allocated = 0;
+  std::uint64_t frames_freed = 0;
   void* last_frame = nullptr;
   // By size in granules; [0] is unused.
   FreeBlock* free[frame_classes + 1] = {};
@@ -85,6 +87,7 @@ inline void free_frame(void* frame, std::size_t size) noexcept {
       auto* const block = static_cast<FreeBlock*>(frame);
       block->next = state.free[granules];
       state.free[granules] = block;
+      if constexpr (debug_checks) ++state.frames_freed;
       return;
     }
   }

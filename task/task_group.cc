@@ -126,7 +126,8 @@ Result<void> TaskGroup::end() noexcept {
     return first.exception != nullptr ? Error(Errc::child_failed, OperationKind::join) : first.error;
   }
   if (timed_out) return Error::timed_out(OperationKind::join);
-  if (cancelled_outside) return Error::cancelled(OperationKind::join);
+  // A group that can be cancelled from outside is that of a task, which is the one that joins it.
+  if (cancelled_outside) return scope_.task()->cancel_error(OperationKind::join);
   return {};
 }
 

@@ -34,6 +34,9 @@
 
 namespace gyre {
 
+template <typename V>
+class Started;
+
 enum class OnFailure : std::uint8_t { cancel_siblings, keep_going };
 
 // When a child takes its first step: later, in turn, or inside spawn() until it first waits.
@@ -140,6 +143,15 @@ class TaskGroup {
     co_return co_await std::move(task);
   }
 
+  // A child of start(). Its Started is a parameter of the inner frame, which goes when the child has ended; the outer
+  // one stays as long as start() holds the handle.
+  template <typename V, typename Callable, typename... Arguments>
+  static auto run_starting(typename Started<V>::State& state, Callable callable, Arguments... arguments)
+      -> std::invoke_result_t<Callable, Started<V>, Arguments...> {
+    auto child = detail::invoke(std::move(callable), Started<V>(state), std::move(arguments)...);
+    co_return co_await std::move(child);
+  }
+
   // `task` was made while `allocation` was there. Makes it a child, and lets it start.
   template <typename T>
   JoinHandle<T> launch(const SpawnOptions& options, const detail::RootAllocation& allocation,
@@ -211,14 +223,18 @@ class Started {
 template <typename V, typename Callable, typename... Arguments>
 Task<Result<V>> TaskGroup::start(Callable callable, Arguments... arguments) {
   typename Started<V>::State state;
-  auto child = spawn(std::move(callable), Started<V>(state), std::move(arguments)...);
+  auto child = spawn(run_starting<V, Callable, Arguments...>, state, std::move(callable), std::move(arguments)...);
+  if (child.was_refused()) {
+    const TaskContext& task = *current_task();
+    if (task.cancel_requested()) co_return task.cancel_error(OperationKind::join);
+    co_return Error::cancelled(OperationKind::join);
+  }
   const bool told = co_await state.signal.wait();
   if (!told) {
     child.cancel();
     const CancelScope shielded(CancelScopeOptions{.shielded = true});
     static_cast<void>(co_await state.signal.wait());
   }
-  if (!state.value && child.was_refused()) co_return Error::cancelled(OperationKind::join);
   if (!state.value && child.is_finished()) {
     // Its failure, if it has one, is more to the point.
     auto result = child.take();

@@ -35,12 +35,11 @@ using brings = typename Brings<T>::type;
 
 // Precondition: the task has succeeded.
 template <typename T>
-brings<T> take_value(JoinHandle<T>& handle) {
+brings<T> value_of(as_result<T>&& result) {
   if constexpr (std::is_same_v<brings<T>, std::monostate>) {
-    static_cast<void>(handle.take());
     return {};
   } else {
-    return *handle.take();
+    return *std::move(result);
   }
 }
 
@@ -54,8 +53,19 @@ template <typename... T>
   const Result<void> joined = co_await group.join();
   group.rethrow_exception();
   if (!joined) co_return joined.error();
-  auto take_all = [](JoinHandle<T>&... handle) {
-    return std::tuple<detail::brings<T>...>(detail::take_value(handle)...);
+  auto take_all = [](JoinHandle<T>&... handle) -> Result<std::tuple<detail::brings<T>...>> {
+    std::tuple<detail::as_result<T>...> results{handle.take()...};
+    // A task that was cancelled by itself has not failed, but has no value either.
+    Error missing;
+    auto look_for_error = [&missing](const detail::as_result<T>&... result) {
+      ((!missing && !result ? missing = result.error() : missing), ...);
+    };
+    std::apply(look_for_error, results);
+    if (missing) return missing;
+    auto values_of = [](detail::as_result<T>&... result) {
+      return std::tuple<detail::brings<T>...>{detail::value_of<T>(std::move(result))...};
+    };
+    return std::apply(values_of, results);
   };
   co_return std::apply(take_all, handles);
 }
@@ -71,7 +81,12 @@ template <typename T>
   if (!joined) co_return joined.error();
   std::vector<detail::brings<T>> values;
   values.reserve(handles.size());
-  for (JoinHandle<T>& handle : handles) values.push_back(detail::take_value(handle));
+  for (JoinHandle<T>& handle : handles) {
+    detail::as_result<T> result = handle.take();
+    // A task that was cancelled by itself has not failed, but has no value either.
+    if (!result) co_return result.error();
+    values.push_back(detail::value_of<T>(std::move(result)));
+  }
   co_return values;
 }
 

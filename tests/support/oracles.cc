@@ -10,15 +10,23 @@
 
 #include <gtest/gtest.h>
 
+#include <gyre/task/frame_pool.h>
+
 namespace gyre::test {
 namespace {
 
 thread_local std::uint64_t allocations_count = 0;
+thread_local std::uint64_t frees_count = 0;
 
 void* allocate(std::size_t size, std::size_t alignment) noexcept {
   ++allocations_count;
   if (alignment <= alignof(std::max_align_t)) return std::malloc(size == 0 ? 1 : size);
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+void release(void* memory) noexcept {
+  if (memory != nullptr) ++frees_count;
+  std::free(memory);
 }
 
 void* allocate_or_throw(std::size_t size, std::size_t alignment) {
@@ -66,6 +74,14 @@ void expect_same_descriptors(const std::vector<std::string>& before) {
 
 std::uint64_t allocations() noexcept { return allocations_count; }
 
+std::int64_t live_allocations() noexcept {
+  return static_cast<std::int64_t>(allocations_count - frees_count);
+}
+std::int64_t live_frames() noexcept {
+  const detail::ThreadState& state = detail::thread_state;
+  return static_cast<std::int64_t>(state.frames_allocated - state.frames_freed);
+}
+
 }  // namespace gyre::test
 
 // Weak, so that a test that counts in its own way can replace them once more.
@@ -97,23 +113,23 @@ GYRE_TEST_WEAK void* operator new[](std::size_t size, std::align_val_t alignment
                                     const std::nothrow_t&) noexcept {
   return gyre::test::allocate(size, static_cast<std::size_t>(alignment));
 }
-GYRE_TEST_WEAK void operator delete(void* memory) noexcept { std::free(memory); }
-GYRE_TEST_WEAK void operator delete[](void* memory) noexcept { std::free(memory); }
-GYRE_TEST_WEAK void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-GYRE_TEST_WEAK void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-GYRE_TEST_WEAK void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+GYRE_TEST_WEAK void operator delete(void* memory) noexcept { gyre::test::release(memory); }
+GYRE_TEST_WEAK void operator delete[](void* memory) noexcept { gyre::test::release(memory); }
+GYRE_TEST_WEAK void operator delete(void* memory, std::size_t) noexcept { gyre::test::release(memory); }
+GYRE_TEST_WEAK void operator delete[](void* memory, std::size_t) noexcept { gyre::test::release(memory); }
+GYRE_TEST_WEAK void operator delete(void* memory, std::align_val_t) noexcept { gyre::test::release(memory); }
 GYRE_TEST_WEAK void operator delete[](void* memory, std::align_val_t) noexcept {
-  std::free(memory);
+  gyre::test::release(memory);
 }
 GYRE_TEST_WEAK void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+  gyre::test::release(memory);
 }
 GYRE_TEST_WEAK void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+  gyre::test::release(memory);
 }
 GYRE_TEST_WEAK void operator delete(void* memory, const std::nothrow_t&) noexcept {
-  std::free(memory);
+  gyre::test::release(memory);
 }
 GYRE_TEST_WEAK void operator delete[](void* memory, const std::nothrow_t&) noexcept {
-  std::free(memory);
+  gyre::test::release(memory);
 }

@@ -16,4 +16,10 @@ void expect_same_descriptors(const std::vector<std::string>& before);
 // Calls of global operator new, on this thread, since the thread began. Every test program counts them.
 std::uint64_t allocations() noexcept;
 
+// Blocks of the heap, and coroutine frames, that this thread has allocated and not freed, or freed and not allocated.
+// Blocks are not counted under a sanitizer, which has an operator new of its own and finds leaks by itself; frames only
+// in builds with debug checks.
+std::int64_t live_allocations() noexcept;
+std::int64_t live_frames() noexcept;
+
 }  // namespace gyre::test
