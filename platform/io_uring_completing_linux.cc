@@ -11,7 +11,11 @@ namespace gyre {
 
 void IoUringPoller::reap() noexcept {
   uring::Cqe completion;
-  while (!is_full() && ring_.take_completion(completion)) on_completion(completion);
+  while (!is_full() && ring_.take_completion(completion)) {
+    records_.prefetch(ring_.coming(1));
+    records_.prefetch_operation(ring_.coming(0));
+    on_completion(completion);
+  }
 }
 
 void IoUringPoller::on_completion(const uring::Cqe& completion) noexcept {

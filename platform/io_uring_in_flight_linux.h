@@ -78,6 +78,16 @@ class InFlightTable {
     InFlight& record = at(slot);
     return record.generation == generation ? &record : nullptr;
   }
+  // Hints that this record will be looked for soon, and its operation right after it: the kernel's work in between has
+  // thrown both out of the nearest cache.
+  void prefetch(std::uint64_t token) noexcept {
+    const auto slot = static_cast<std::uint32_t>(token);
+    if (slot < slots_count_) __builtin_prefetch(&at(slot));
+  }
+  void prefetch_operation(std::uint64_t token) noexcept {
+    const auto slot = static_cast<std::uint32_t>(token);
+    if (slot < slots_count_) __builtin_prefetch(at(slot).operation);
+  }
   // The record of an operation in flight.
   InFlight& of(const Operation& operation) noexcept {
     GYRE_CHECK(operation.token < slots_count_);

@@ -95,6 +95,10 @@ class IoUringRing {
     std::atomic_ref<std::uint32_t>(*cq_head_).store(cq_head_local_, std::memory_order_release);
     return true;
   }
+  // The user_data of the completion that is `ahead` (0: the oldest) places from being taken, or 0 if none is known of.
+  std::uint64_t coming(std::uint32_t ahead) const noexcept {
+    return cq_tail_seen_ - cq_head_local_ > ahead ? cqes_[(cq_head_local_ + ahead) & cq_mask_].user_data : 0;
+  }
   bool has_completions() const noexcept {
     return cq_head_local_ != load_acquire(cq_tail_);
   }
