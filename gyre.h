@@ -1,6 +1,8 @@
 // All of Gyre. Including only what is used compiles faster.
 #pragma once
 
+#include <gyre/net/buffered_reader.h>
+#include <gyre/net/buffered_writer.h>
 #include <gyre/net/duplex.h>
 #include <gyre/net/endpoint.h>
 #include <gyre/net/stream.h>

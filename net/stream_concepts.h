@@ -12,6 +12,7 @@
 
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
+#include <gyre/task/context.h>
 #include <gyre/task/task.h>
 
 namespace gyre {
@@ -33,6 +34,12 @@ concept AwaitsTo = std::same_as<typename Awaited<Awaitable>::type, What>;
 // TLS has to send something to end a direction; a socket has not.
 template <typename Answer>
 concept AnswersVoid = std::same_as<Answer, Result<void>> || AwaitsTo<Answer, Result<void>>;
+
+// Whether an error is the stream's own, and not that of a scope around the current task.
+inline bool is_of_stream(const Error& error) noexcept {
+  if (!error.is_cancelled() && !error.is_timed_out()) return true;
+  return !current_task()->cancel_requested();
+}
 
 }  // namespace detail
 
