@@ -101,10 +101,11 @@ class Reactor {
   template <typename Callable>
   JoinHandle<void> call_at(Instant when, Callable callable);
 
-  // Any thread: as call_soon(). Posts of one thread keep their order. Wakes the reactor if it sleeps, by one system call
-  // a sleep. False if the reactor has shut down: `callable` is then destroyed uncalled. Throws bad_alloc.
+  // Any thread: as call_soon(). Posts of one thread keep their order, and inside a task of this reactor also with its
+  // call_soon(). Wakes the reactor if it sleeps, by one system call a sleep. False if the reactor has shut down: `callable` is then destroyed uncalled. Throws bad_alloc.
   template <typename Callable>
   bool post(Callable callable) {
+    if (detail::thread_state.scheduler == &scheduler_) return !call_soon(std::move(callable)).was_refused();
     auto message = std::make_unique<PostedCall<Callable>>(*this, std::move(callable));
     if (!post_message(*message)) return false;
     static_cast<void>(message.release());

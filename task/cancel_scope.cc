@@ -20,6 +20,7 @@ TaskContext& require_task() noexcept {
 
 // Tells one task that a scope around it is cancelled.
 void deliver(TaskContext& task) noexcept {
+  task.scheduler().check_thread();
   task.state |= TaskContext::cancel_requested_bit;
   if (task.leaf == nullptr) return;  // it runs or is ready: its next checkpoint reports
   void* const leaf = task.leaf;

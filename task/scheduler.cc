@@ -135,7 +135,9 @@ void Scheduler::put_first(void* frame) noexcept {
 void Scheduler::run_nested(void* frame) noexcept {
   TaskContext* const outer = detail::thread_state.current;
   Scheduler* const outer_scheduler = std::exchange(detail::thread_state.scheduler, this);
+  ++nested_;
   run_frame(frame);
+  --nested_;
   detail::thread_state.scheduler = outer_scheduler;
   detail::thread_state.current = outer;
 }

@@ -100,9 +100,10 @@ class Scheduler {
     ++tasks_;
     return ++last_id_;
   }
-  // A new task's first step: in turn, or at once.
+  // A new task's first step: in turn, or at once. Eager tasks that spawn eager tasks nest on the stack: no deeper than
+  // nested_max, the next one waits for its turn.
   void begin(void* root_frame, bool at_once) noexcept {
-    if (at_once) {
+    if (at_once && nested_ < nested_max) {
       run_nested(root_frame);
     } else {
       ready(root_frame);
@@ -122,6 +123,7 @@ class Scheduler {
   void begin_slice() noexcept { detail::thread_state.transfers_left = options_.transfers_max; }
   // Resumes a frame from inside a running task (eager start), then returns to that one.
   void run_nested(void* frame) noexcept;
+  static constexpr std::uint32_t nested_max = 64;
 
  private:
   void run_frame(void* frame) noexcept;
@@ -139,6 +141,7 @@ class Scheduler {
   CancelScope* expired_ = nullptr;  // a list, first to last
   CancelScope** last_expired_ = &expired_;
   std::size_t tasks_ = 0;
+  std::uint32_t nested_ = 0;  // calls of run_nested() on the stack
   std::uint32_t last_id_ = 0;
   std::uint32_t last_ended_ = 0;
   SchedulerOptions options_;

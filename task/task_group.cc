@@ -88,17 +88,18 @@ void TaskGroup::child_finished(TaskContext& child, const Error* error,
   --children_;
   scheduler.remove_task(child.id);
   child.state |= TaskContext::finished_bit;
-  detail::release(std::exchange(child.locals, nullptr));
 
   const bool only_cancelled = error != nullptr && error->is_cancelled() && child.cancel_requested();
   if (exception != nullptr || (error != nullptr && !only_cancelled)) [[unlikely]] {
     if (this != &scheduler.detached()) {
       failures_.push_back(failure_of(child, error, exception));
-    } else if ((child.state & TaskContext::result_wanted_bit) == 0) {
+    } else if ((child.state & TaskContext::result_wanted_bit) == 0 && record.joiner == nullptr) {
       scheduler.report(failure_of(child, error, exception));
     }
     if (on_failure_ == OnFailure::cancel_siblings) scope_.cancel();
   }
+  // After the report: the failure sink sees what was bound in the task that failed.
+  detail::release(std::exchange(child.locals, nullptr));
 
   if (record.joiner != nullptr) std::exchange(record.joiner, nullptr)->end_wait();
   if (room_ != nullptr) room_->set();

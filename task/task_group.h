@@ -39,7 +39,8 @@ class Started;
 
 enum class OnFailure : std::uint8_t { cancel_siblings, keep_going };
 
-// When a child takes its first step: later, in turn, or inside spawn() until it first waits.
+// When a child takes its first step: later, in turn, or inside spawn() until it first waits (unless eager spawns nest too
+// deep for the stack).
 enum class Start : std::uint8_t { queued, eager };
 
 struct SpawnOptions {

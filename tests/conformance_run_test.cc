@@ -1,0 +1,261 @@
+// Conformance (docs/CONFORMANCE.md), the loop: what running, stopping and closing a reactor promise.
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <gyre/reactor/reactor.h>
+#include <gyre/reactor/run.h>
+#include <gyre/task/oneshot.h>
+#include <gyre/task/sleep.h>
+#include <gyre/task/timeout.h>
+
+#include "support/virtual_reactor.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace gyre;
+using gyre::testing::VirtualReactor;
+
+using Log = std::vector<std::string>;
+
+Task<int> value_after(Duration delay, int value) {
+  static_cast<void>(co_await sleep(delay));
+  co_return value;
+}
+
+Task<int> throw_after(Duration delay) {
+  static_cast<void>(co_await sleep(delay));
+  throw std::runtime_error("thrown");
+}
+
+Task<Result<void>> nap(Duration delay) { co_return co_await sleep(delay); }
+
+// C-001
+TEST(ReactorRunTest, RunUntilReturnsTheValue) {
+  VirtualReactor reactor;
+  const Result<int> value = reactor->run_until(value_after(1s, 42));
+  ASSERT_TRUE(value);
+  EXPECT_EQ(*value, 42);
+  EXPECT_EQ(*run(value_after(0s, 43)), 43);
+}
+
+// C-001, C-029: an exception comes out of the run, and the reactor can be used again.
+TEST(ReactorRunTest, RunUntilRethrowsAndRunsAgain) {
+  VirtualReactor reactor;
+  EXPECT_THROW(static_cast<void>(reactor->run_until(throw_after(1s))), std::runtime_error);
+  EXPECT_FALSE(reactor->is_running());
+  EXPECT_EQ(*reactor->run_until(value_after(1s, 1)), 1);
+  EXPECT_THROW(static_cast<void>(run(throw_after(0s))), std::runtime_error);
+  EXPECT_TRUE(reactor.failures.empty());
+}
+
+// C-029: what a detached task or callback throws never leaves run(); the loop goes on with the rest.
+TEST(ReactorRunTest, ExceptionsOfDetachedTasksDoNotEndTheRun) {
+  VirtualReactor reactor;
+  bool called = false;
+  reactor->detach(throw_after, 1s);
+  reactor->call_soon([] { throw std::runtime_error("in a callback"); });
+  reactor->call_at(reactor.clock.now() + 2s, [&called] { called = true; });
+  reactor->run();
+  EXPECT_TRUE(called);
+  EXPECT_EQ(reactor.failures.size(), 2U);
+}
+
+Task<bool> run_inside(Reactor& reactor, Log& log) {
+  const Result<int> nested = reactor.run_until(value_after(1s, 1));
+  log.push_back(nested ? "ran" : nested.error().to_string());
+  const Result<void> slept = co_await sleep(1s);
+  co_return static_cast<bool>(slept);
+}
+
+// C-002: refused, also in another reactor than the one that runs; the outer run goes on.
+TEST(ReactorRunTest, RunInsideATaskIsRefused) {
+  VirtualReactor outer;
+  VirtualReactor other;
+  for (Reactor* inner : {outer.reactor.get(), other.reactor.get()}) {
+    Log log;
+    const Result<bool> done = outer->run_until(run_inside(*inner, log));
+    ASSERT_TRUE(done);
+    EXPECT_TRUE(*done);
+    ASSERT_EQ(log.size(), 1U);
+    EXPECT_NE(log[0], "ran");
+  }
+  EXPECT_EQ(*other->run_until(value_after(1s, 2)), 2);
+}
+
+// C-002, C-010: without a result to say no in, it aborts.
+TEST(ReactorRunDeathTest, RunningOrClosingInsideATaskAborts) {
+  VirtualReactor reactor;
+  reactor->call_soon([&reactor] {
+    EXPECT_DEATH(reactor->run(), "run\\(\\) inside a task");
+    EXPECT_DEATH(static_cast<void>(reactor->run_once()), "run_once\\(\\) inside a task");
+    EXPECT_DEATH(reactor->shutdown(), "shutdown\\(\\) inside a task");
+  });
+  reactor->run();
+}
+
+// C-003: posts and calls of one thread keep one order inside a task, and each its own outside.
+TEST(ReactorRunTest, PostsAndCallsOfATaskKeepTheirOrder) {
+  VirtualReactor reactor;
+  Log log;
+  reactor->post([&] {
+    log.push_back("first post");
+    reactor->call_soon([&log] { log.push_back("call 1"); });
+    EXPECT_TRUE(reactor->post([&log] { log.push_back("post 2"); }));
+    reactor->call_soon([&log] { log.push_back("call 3"); });
+    EXPECT_TRUE(reactor->post([&log] { log.push_back("post 4"); }));
+  });
+  reactor->post([&log] { log.push_back("second post"); });
+  reactor->call_soon([] {});
+  reactor->run();
+  EXPECT_EQ(log, (Log{"first post", "second post", "call 1", "post 2", "call 3", "post 4"}));
+}
+
+// C-009: the task stays, and goes on in the next run.
+TEST(ReactorRunTest, StopEndsRunUntilEarlyAndSaysSo) {
+  VirtualReactor reactor;
+  reactor->call_at(reactor.clock.now() + 1s, [&reactor] { reactor->stop(); });
+  const Result<int> value = reactor->run_until(value_after(5s, 1));
+  ASSERT_FALSE(value);
+  EXPECT_EQ(value.error(), Errc::stopped);
+  EXPECT_EQ(reactor.clock.now(), Instant(1h + 1s));
+  EXPECT_EQ(reactor->scheduler().tasks(), 1U);
+  reactor->run();
+  EXPECT_EQ(reactor->scheduler().tasks(), 0U);
+  EXPECT_EQ(reactor.clock.now(), Instant(1h + 5s));
+}
+
+// C-010
+TEST(ReactorRunTest, ShutdownIsIdempotentAndCancelsWhatIsLeft) {
+  VirtualReactor reactor;
+  auto left = reactor->detach(nap, 1h);
+  reactor->run_once(reactor.clock.now());
+  reactor->shutdown();
+  reactor->shutdown();
+  const Result<void> ended = left.take();
+  ASSERT_FALSE(ended);
+  EXPECT_TRUE(ended.error().is_cancelled());
+  EXPECT_EQ(reactor.clock.now(), Instant(1h));
+}
+
+// C-011: after the end everything is refused, and what was to be run is destroyed uncalled.
+TEST(ReactorRunTest, NothingIsAcceptedAfterShutdown) {
+  VirtualReactor reactor;
+  reactor->shutdown();
+  auto token = std::make_shared<int>(0);
+  const auto call = [token] { ++*token; };
+  EXPECT_FALSE(reactor->post(call));
+  EXPECT_TRUE(reactor->call_soon(call).was_refused());
+  EXPECT_TRUE(reactor->call_at(reactor.clock.now(), call).was_refused());
+  EXPECT_TRUE(reactor->detach(nap, Duration(1s)).was_refused());
+  const Result<int> ran = reactor->run_until(value_after(1s, 1));
+  ASSERT_FALSE(ran);
+  EXPECT_EQ(ran.error(), std::errc::device_or_resource_busy);
+  EXPECT_EQ(*token, 0);
+  EXPECT_EQ(token.use_count(), 2);
+}
+
+// C-011: handles, tasks and promises may outlive the reactor.
+TEST(ReactorRunTest, WhatOutlivesTheReactorDoesNoHarm) {
+  Oneshot<int> answer;
+  Promise<int> promise = answer.promise();
+  Task<int> never_started = value_after(1s, 1);
+  JoinHandle<int> finished;
+  {
+    VirtualReactor reactor;
+    finished = reactor->detach(value_after, 1s, 7);
+    reactor->run();
+  }
+  ASSERT_TRUE(finished.is_finished());
+  EXPECT_EQ(*finished.take(), 7);
+  EXPECT_TRUE(promise.send(1));
+  EXPECT_TRUE(answer.is_ready());
+}
+
+// C-030: a foreign loop asks when, takes single turns, and closes.
+TEST(ReactorRunTest, ForeignLoopTakesSingleTurns) {
+  VirtualReactor reactor;
+  auto value = reactor->detach(value_after, 5s, 9);
+  EXPECT_LE(reactor->next_deadline(), reactor.clock.now()) << "the task is ready";
+  int turns = 0;
+  while (!value.is_finished() && turns < 10) {
+    const Instant next = reactor->next_deadline();
+    ASSERT_NE(next, never);
+    reactor.clock.advance_to(next);
+    EXPECT_TRUE(reactor->run_once(reactor.clock.now()));
+    ++turns;
+  }
+  EXPECT_EQ(*value.take(), 9);
+  EXPECT_EQ(turns, 3) << "the first step, the timer, the last step";
+  EXPECT_EQ(reactor.clock.now(), Instant(1h + 5s));
+  EXPECT_EQ(reactor->next_deadline(), never);
+  EXPECT_FALSE(reactor->run_once(reactor.clock.now())) << "nothing is left to do";
+  reactor->shutdown();
+}
+
+// Ignores every cancel.
+Task<void> immortal() {
+  for (;;) static_cast<void>(co_await shield(nap(1s)));
+}
+
+// C-070: who refuses to end is named, with the place where it waits.
+TEST(ReactorRunDeathTest, TaskThatDoesNotEndIsNamedAtShutdown) {
+  ReactorOptions options;
+  options.shutdown_grace = 3s;
+  VirtualReactor reactor(std::move(options));
+  EXPECT_DEATH(
+      {
+        reactor->scheduler().detached().spawn(SpawnOptions{.name = "highlander"}, immortal);
+        reactor->shutdown();
+      },
+      "1 tasks did not end within the shutdown grace.*\n.*highlander.*");
+}
+
+// C-070: a scheduler without a reactor does not let its tasks be destroyed where they wait either.
+TEST(ReactorRunDeathTest, SchedulerWithTasksLeftAborts) {
+  EXPECT_DEATH(
+      {
+        gyre::testing::ManualClock clock;
+        auto scheduler = std::make_unique<Scheduler>(clock);
+        scheduler->detached().spawn(nap, Duration(1s));
+        scheduler.reset();
+      },
+      "tasks are left");
+}
+
+Task<void> throw_when_cancelled(Log& log, std::string name) {
+  const Result<void> slept = co_await sleep(1h);
+  log.push_back(name);
+  if (!slept) throw std::runtime_error(name);
+}
+
+// C-071: the others still end, and every exception is reported.
+TEST(ReactorRunTest, ExceptionsDuringShutdownAreReportedAndDoNoHarm) {
+  VirtualReactor reactor;
+  Log log;
+  for (const char* name : {"a", "b", "c"}) reactor->detach(throw_when_cancelled, log, std::string(name));
+  reactor->run_once(reactor.clock.now());
+  reactor->shutdown();
+  EXPECT_EQ(log, (Log{"a", "b", "c"}));
+  EXPECT_EQ(reactor.failures.size(), 3U);
+}
+
+// C-072: no task outside of tasks, whether or not a reactor exists, and none between two runs.
+TEST(ReactorRunTest, NoCurrentTaskOutside) {
+  EXPECT_EQ(current_task(), nullptr);
+  VirtualReactor reactor;
+  bool had_task = false;
+  reactor->call_soon([&had_task] { had_task = current_task() != nullptr; });
+  EXPECT_EQ(current_task(), nullptr);
+  reactor->run();
+  EXPECT_TRUE(had_task);
+  EXPECT_EQ(current_task(), nullptr);
+}
+
+}  // namespace
