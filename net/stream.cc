@@ -41,7 +41,7 @@ bool WriteAllAwaiter::go_on() noexcept {
 
 bool WriteAllAwaiter::note_sent() noexcept {
   if (operation_.failed()) return true;
-  const auto sent = static_cast<std::size_t>(operation_.result);
+  const std::size_t sent = count_transfer(operation_, OperationKind::send);
   bytes_ = bytes_.subspan(sent);
   if (written_ != nullptr) *written_ += sent;
   return bytes_.empty();

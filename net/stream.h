@@ -51,6 +51,15 @@ class [[nodiscard]] LentBytes {
 
 namespace detail {
 
+// Counts what a finished transfer has moved. `kind` is a constant where this is inlined.
+inline std::size_t count_transfer(Operation& operation, OperationKind kind) noexcept {
+  const auto count = static_cast<std::size_t>(operation.result);
+  Descriptor& descriptor = *operation.descriptor;
+  const bool sends = kind == OperationKind::send || kind == OperationKind::send_vector;
+  (sends ? descriptor.bytes_sent : descriptor.bytes_received) += count;
+  return count;
+}
+
 // Fills in and awaits the operation of one direction.
 class [[nodiscard]] TransferAwaiter {
  public:
@@ -70,7 +79,7 @@ class [[nodiscard]] TransferAwaiter {
   }
   Result<std::size_t> await_resume() const noexcept {
     if (operation_.failed()) [[unlikely]] return operation_error(operation_);
-    return static_cast<std::size_t>(operation_.result);
+    return count_transfer(operation_, kind_);
   }
 
  protected:
@@ -88,7 +97,7 @@ class [[nodiscard]] LentAwaiter : public TransferAwaiter {
     if (operation_.failed()) [[unlikely]] return operation_error(operation_);
     if (operation_.result == 0) return LentBytes();
     return LentBytes(poller_, static_cast<std::byte*>(operation_.buffer),
-                     static_cast<std::size_t>(operation_.result));
+                     count_transfer(operation_, OperationKind::receive_lent));
   }
 
  private:
@@ -192,6 +201,10 @@ class Stream {
   // Closes at once, and resets the connection: data that were not sent yet are dropped. Precondition: nothing is in
   // flight.
   void abort() noexcept;
+
+  // Bytes that this stream has moved since it was opened. Precondition of both: is_open().
+  std::uint64_t bytes_received() const noexcept { return open().bytes_received; }
+  std::uint64_t bytes_sent() const noexcept { return open().bytes_sent; }
 
   // The descriptor, which stays the stream's.
   NativeDescriptor native() noexcept { return open().native; }

@@ -59,6 +59,11 @@ void TcpListener::close() noexcept {
   if (descriptor_ != nullptr) poller_->close(*std::exchange(descriptor_, nullptr));
 }
 
+UniqueFd TcpListener::release() noexcept {
+  GYRE_CHECK_HINT(descriptor_ != nullptr, "the listener is not open: closed, or moved from");
+  return poller_->detach(*std::exchange(descriptor_, nullptr));
+}
+
 Task<Result<TcpListener>> TcpListener::bind(Endpoint where, ListenOptions options) {
   Result<UniqueFd> socket = open_listener(where, options);
   if (!socket) co_return socket.error().at(where.place());

@@ -36,6 +36,8 @@ class TcpListener {
   [[nodiscard]] Result<Endpoint> local_endpoint() const noexcept;
   bool is_open() const noexcept { return descriptor_ != nullptr; }
   void close() noexcept;
+  // Gives the socket up. Precondition: no accept is in flight.
+  [[nodiscard]] UniqueFd release() noexcept;
 
  private:
   TcpListener(Poller& poller, Descriptor& descriptor) noexcept

@@ -75,6 +75,10 @@ struct Descriptor {
   Operation input;
   Operation output;
 
+  // Bytes since attach(), counted by who takes the results of stream operations (see Stream), not by the poller.
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+
   // The rest is the poller's own; others only read it.
   NativeDescriptor native = no_descriptor;
   std::uint32_t slot = 0;            // number of this slot

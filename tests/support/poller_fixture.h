@@ -66,5 +66,5 @@ void expect_echo(Poller& poller);
 
 // Instantiates `Suite`, a PollerFixture, for every backend.
 #define GYRE_INSTANTIATE_FOR_EVERY_POLLER(Suite)                                   \
-  INSTANTIATE_TEST_SUITE_P(Poller, Suite, testing::ValuesIn(gyre::test::backends), \
+  INSTANTIATE_TEST_SUITE_P(Poller, Suite, ::testing::ValuesIn(gyre::test::backends), \
                            gyre::test::backend_label)
