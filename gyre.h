@@ -15,8 +15,12 @@
 #include <gyre/platform/error.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
+#include <gyre/platform/thread.h>
 #include <gyre/reactor/inbox.h>
 #include <gyre/reactor/io.h>
+#include <gyre/reactor/mailbox.h>
+#include <gyre/reactor/offload.h>
+#include <gyre/reactor/pools.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/reactor/run.h>
 #include <gyre/task/as_completed.h>
@@ -33,6 +37,8 @@
 #include <gyre/task/generator.h>
 #include <gyre/task/interval.h>
 #include <gyre/task/invoke.h>
+#include <gyre/task/job.h>
+#include <gyre/task/job_pool.h>
 #include <gyre/task/join_handle.h>
 #include <gyre/task/latch.h>
 #include <gyre/task/mutex.h>

@@ -79,6 +79,9 @@ inline long raw_syscall(long number, long a, long b, long c, long d, long e, lon
   return result;
 }
 
+// Tells the processor that this is a loop that waits for another one.
+inline void pause_instruction() noexcept { asm volatile("pause" ::: "memory"); }
+
 #elif defined(__aarch64__)
 
 inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
@@ -96,6 +99,8 @@ inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d 
                : "memory");
   return x0;
 }
+
+inline void pause_instruction() noexcept { asm volatile("yield" ::: "memory"); }
 
 #else
 #error "platform/raw_syscall_linux.h needs the system call instruction of this processor"

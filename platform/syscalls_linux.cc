@@ -1,5 +1,7 @@
 #include <gyre/platform/syscalls_linux.h>
 
+#include <linux/futex.h>
+
 #include <atomic>
 
 namespace gyre::sys {
@@ -304,6 +306,31 @@ void join_thread(pthread_t thread) noexcept {
   const int result = ::pthread_join(thread, nullptr);
   GYRE_CHECK(result == 0);
 }
+
+void name_thread(const char* name) noexcept {
+  char short_name[16] = {};
+  for (std::size_t i = 0; i + 1 < sizeof(short_name) && name[i] != '\0'; ++i) short_name[i] = name[i];
+  ::pthread_setname_np(::pthread_self(), short_name);  // fails only for a longer name
+}
+
+std::int64_t futex_wait(const void* word, std::uint32_t expected, const timespec* deadline) noexcept {
+  // The bitset variant takes an absolute time.
+  return detail::call_kernel<SYS_futex>(word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, deadline, nullptr,
+                                        FUTEX_BITSET_MATCH_ANY);
+}
+
+void futex_wake(const void* word, int count) noexcept {
+  static_cast<void>(
+      detail::call_kernel<SYS_futex>(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, nullptr, nullptr, 0));
+}
+
+std::int64_t sched_getaffinity(void* set, std::size_t size) noexcept {
+  return detail::call_kernel<SYS_sched_getaffinity>(0, size, set);
+}
+std::int64_t sched_setaffinity(const void* set, std::size_t size) noexcept {
+  return detail::call_kernel<SYS_sched_setaffinity>(0, size, set);
+}
+void sched_yield() noexcept { static_cast<void>(detail::call_kernel<SYS_sched_yield>()); }
 
 void ignore_broken_pipes(const Site&) noexcept {
   // Through libc, which alone knows how a handler returns. Cannot fail for this signal.

@@ -421,6 +421,18 @@ std::int64_t kill(std::int64_t process, int signal, const Site& site = Site::cur
 std::int64_t start_thread(pthread_t* thread, void* (*run)(void*), void* argument,
                           const Site& site = Site::current()) noexcept;
 void join_thread(pthread_t thread) noexcept;
+// The calling thread's name, as debuggers show it; its first 15 bytes.
+void name_thread(const char* name) noexcept;
+
+// Sleeps while the word is `expected`, until woken or until the monotonic clock says `deadline` (null: never). Of this
+// process only. Returned: EAGAIN (another value), ETIMEDOUT, EINTR (not retried: a woken caller looks again anyway).
+std::int64_t futex_wait(const void* word, std::uint32_t expected, const timespec* deadline) noexcept;
+// The memory behind `word` is not touched: it may be gone already.
+void futex_wake(const void* word, int count) noexcept;
+// The calling thread's. Returned: EINVAL, ESRCH, EPERM. sched_getaffinity: the number of bytes written.
+std::int64_t sched_getaffinity(void* set, std::size_t size) noexcept;
+std::int64_t sched_setaffinity(const void* set, std::size_t size) noexcept;
+void sched_yield() noexcept;
 
 // SIGPIPE cannot be kept off a pipe by a flag. Makes the process ignore it, unless it has a handler or is ignored
 // already. Inherited over exec: who starts a process resets it.

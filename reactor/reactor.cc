@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/thread.h>
 #include <gyre/task/dump.h>
 
 namespace gyre {
@@ -40,8 +41,12 @@ Reactor::Reactor(ReactorOptions&& options, std::unique_ptr<Poller> poller, std::
       poller_(std::move(poller)),
       poller_reason_(reason),
       scheduler_(options_.clock != nullptr ? *options_.clock : steady_clock(),
-                 hosted(options_.scheduler, this)) {
+                 hosted(options_.scheduler, this)),
+      mailbox_(std::make_shared<Mailbox>()),
+      remote_(mailbox_) {
   GYRE_CHECK(options_.tasks_per_turn > 0);
+  mailbox_->poller = poller_.get();
+  mailbox_->reactor = this;
 }
 
 Reactor::~Reactor() { shutdown(); }
@@ -91,7 +96,7 @@ bool Reactor::turn(Instant deadline, const Until& done) {
 
   Instant wait_until = Instant();
   if (!scheduler_.has_ready() && !done() && !stop_.load(std::memory_order_relaxed) &&
-      inbox_.fall_asleep()) {
+      mailbox_->inbox.fall_asleep()) {
     wait_until = next_deadline();
     if (deadline < wait_until) wait_until = deadline;
     if (options_.on_idle != nullptr && ran + fired == 0) options_.on_idle(options_.hook_owner);
@@ -103,12 +108,17 @@ bool Reactor::turn(Instant deadline, const Until& done) {
   return ran + fired + completed != 0;
 }
 
+Pools& Reactor::pools() {
+  if (options_.pools == nullptr) options_.pools = std::make_shared<Pools>();
+  return *options_.pools;
+}
+
 Instant Reactor::next_deadline() noexcept {
   return scheduler_.has_ready() ? Instant() : scheduler_.timers().next_deadline();
 }
 
 void Reactor::drain_inbox() noexcept {
-  Inbox::Message* message = inbox_.take();
+  Inbox::Message* message = mailbox_->inbox.take();
   while (message != nullptr) {
     Inbox::Message* const next = message->next;
     ++stats_.posts;
@@ -120,19 +130,6 @@ void Reactor::drain_inbox() noexcept {
 void Reactor::stop() noexcept {
   stop_.store(true, std::memory_order_relaxed);
   poller_->wake();
-}
-
-bool Reactor::post_message(Inbox::Message& message) noexcept {
-  switch (inbox_.push(message)) {
-    case Inbox::Pushed::quietly:
-      return true;
-    case Inbox::Pushed::must_wake:
-      poller_->wake();
-      return true;
-    case Inbox::Pushed::refused:
-      break;
-  }
-  return false;
 }
 
 void Reactor::shutdown() {
@@ -151,11 +148,13 @@ void Reactor::shutdown() {
     GYRE_CHECK_HINT(scheduler_.tasks() == 0, "a cancelled task must end: the list above says where each waits");
   }
   shut_down_ = true;
-  for (Inbox::Message* message = inbox_.close(); message != nullptr;) {
+  for (Inbox::Message* message = mailbox_->inbox.close(); message != nullptr;) {
     Inbox::Message* const next = message->next;
     message->deliver(*message, false);
     message = next;
   }
+  // No bound: whoever is about to wake the poller is between two instructions, or in the system call.
+  while (!mailbox_->inbox.is_left_alone()) yield_processor();
   poller_->shutdown();
 }
 

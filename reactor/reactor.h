@@ -22,6 +22,8 @@
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
 #include <gyre/reactor/inbox.h>
+#include <gyre/reactor/mailbox.h>
+#include <gyre/reactor/pools.h>
 #include <gyre/task/scheduler.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
@@ -43,6 +45,8 @@ struct ReactorOptions {
   // Instead of the default choice of poller, and of the steady clock: for tests and simulations.
   std::unique_ptr<Poller> with_poller;
   Clock* clock = nullptr;
+  // Threads to offload work to; null: the reactor makes its own when they are first asked for.
+  std::shared_ptr<Pools> pools;
   // Called on the reactor's thread with `hook_owner`: around each wait, and when a turn found nothing to do. May be null.
   void (*before_wait)(void* owner) noexcept = nullptr;
   void (*after_wait)(void* owner) noexcept = nullptr;
@@ -106,14 +110,14 @@ class Reactor {
   template <typename Callable>
   bool post(Callable callable) {
     if (detail::thread_state.scheduler == &scheduler_) return !call_soon(std::move(callable)).was_refused();
-    auto message = std::make_unique<PostedCall<Callable>>(*this, std::move(callable));
-    if (!post_message(*message)) return false;
-    static_cast<void>(message.release());
-    return true;
+    return remote_.post(std::move(callable));
   }
   // Any thread: the bare message; it is delivered on the reactor's thread, between two tasks. False if the reactor has
   // shut down; the message then stays the caller's.
-  [[nodiscard]] bool post_message(Inbox::Message& message) noexcept;
+  [[nodiscard]] bool post_message(Inbox::Message& message) noexcept { return remote_.post_message(message); }
+  // Any thread: a reference that may outlive the reactor, which then refuses. (Posting through the reactor itself is safe
+  // as long as the call begins before the reactor is destroyed.)
+  const RemoteReactor& remote() const noexcept { return remote_; }
 
   // Cancels all tasks, runs until they have ended, and closes the inbox. Tasks that do not end within the grace are
   // printed by name and place, and the program aborts. Idempotent.
@@ -124,6 +128,8 @@ class Reactor {
   NativeDescriptor native_handle() const noexcept { return poller_->native_handle(); }
   Instant next_deadline() noexcept;
 
+  Pools& pools();
+
   Scheduler& scheduler() noexcept { return scheduler_; }
   Poller& poller() noexcept { return *poller_; }
   Clock& clock() noexcept { return scheduler_.clock(); }
@@ -132,18 +138,6 @@ class Reactor {
   const ReactorStats& stats() const noexcept { return stats_; }
 
  private:
-  template <typename Callable>
-  struct PostedCall : Inbox::Message {
-    PostedCall(Reactor& home, Callable&& what) : reactor(home), callable(std::move(what)) {
-      deliver = [](Inbox::Message& message, bool wanted) noexcept {
-        const std::unique_ptr<PostedCall> self(static_cast<PostedCall*>(&message));
-        if (wanted) self->reactor.call_soon(std::move(self->callable));
-      };
-    }
-    Reactor& reactor;
-    Callable callable;
-  };
-
   template <typename Callable>
   static Task<void> call(Callable callable) {
     // A handle that is cancelled before its turn never runs.
@@ -177,7 +171,8 @@ class Reactor {
   bool shut_down_ = false;
 
   // Any thread.
-  Inbox inbox_;
+  std::shared_ptr<Mailbox> mailbox_;
+  RemoteReactor remote_;
   std::atomic<bool> stop_{false};
 };
 
@@ -203,6 +198,30 @@ Task<void> Reactor::call_later(Instant when, Callable callable) {
 template <typename Callable>
 JoinHandle<void> Reactor::call_at(Instant when, Callable callable) {
   return detach(call_later<Callable>, when, std::move(callable));
+}
+
+namespace detail {
+
+template <typename Callable>
+struct PostedCall : Inbox::Message {
+  PostedCall(Mailbox& home, Callable&& what) : mailbox(home), callable(std::move(what)) {
+    deliver = [](Inbox::Message& message, bool wanted) noexcept {
+      const std::unique_ptr<PostedCall> self(static_cast<PostedCall*>(&message));
+      if (wanted) self->mailbox.reactor->call_soon(std::move(self->callable));
+    };
+  }
+  Mailbox& mailbox;
+  Callable callable;
+};
+
+}  // namespace detail
+
+template <typename Callable>
+bool RemoteReactor::post(Callable callable) const {
+  auto message = std::make_unique<detail::PostedCall<Callable>>(*mailbox_, std::move(callable));
+  if (!post_message(*message)) return false;
+  static_cast<void>(message.release());
+  return true;
 }
 
 // The reactor that runs the current task. Must be called inside a task or callback of a reactor.

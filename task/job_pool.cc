@@ -1,0 +1,155 @@
+#include <gyre/task/job_pool.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include <gyre/platform/check.h>
+#include <gyre/platform/thread.h>
+
+namespace gyre {
+
+struct JobPool::State {
+  struct Worker {
+    State* pool = nullptr;
+    Job* job = nullptr;  // runs now
+    Thread thread;
+  };
+
+  // The calls that these threads make take longer than a mutex.
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  // All guarded by the mutex.
+  IntrusiveList<Job> waiting;
+  std::vector<std::unique_ptr<Worker>> workers;
+  unsigned idle = 0;
+  bool stopping = false;
+  JobStats stats;
+
+  static void run_on(void* worker) noexcept {
+    auto* const self = static_cast<Worker*>(worker);
+    self->pool->run(*self);
+  }
+
+  void run(Worker& self) noexcept {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      while (waiting.empty() && !stopping) {
+        ++idle;
+        changed.wait(lock);
+        --idle;
+      }
+      if (stopping) return;
+      Job& job = begin(self);
+      lock.unlock();
+      job.work(job);
+      lock.lock();
+      self.job = nullptr;
+      --stats.running;
+      ++stats.finished;
+      lock.unlock();
+      job.end(job, true);
+      lock.lock();
+    }
+  }
+
+  // Under the mutex.
+  Job& begin(Worker& self) noexcept {
+    Job& job = *waiting.pop_front();
+    --stats.waiting;
+    ++stats.running;
+    const Duration waited = steady_clock().now() - job.queued_at;
+    stats.queue_time_total += waited;
+    if (waited > stats.queue_time_max) stats.queue_time_max = waited;
+    self.job = &job;
+    return job;
+  }
+
+  Job* take_first() noexcept {
+    const std::lock_guard lock(mutex);
+    Job* const job = waiting.pop_front();
+    if (job != nullptr) --stats.waiting;
+    return job;
+  }
+
+  // Under the mutex. False: the system gives no thread.
+  bool start_worker(const char* name) noexcept {
+    auto worker = std::make_unique<Worker>();
+    worker->pool = this;
+    Result<Thread> thread = Thread::start(run_on, worker.get(), {.name = name});
+    if (!thread) return false;
+    worker->thread = std::move(*thread);
+    workers.push_back(std::move(worker));
+    ++stats.threads;
+    return true;
+  }
+};
+
+JobPool::JobPool(const JobPoolOptions& options)
+    : options_(options), state_(std::make_unique<State>()) {
+  GYRE_CHECK(options.threads_max > 0);
+  state_->workers.reserve(options.threads_max);
+}
+
+JobPool::~JobPool() { stop(); }
+
+Submitted JobPool::submit(Job& job) noexcept {
+  const Instant now = steady_clock().now();
+  State& state = *state_;
+  const std::lock_guard lock(state.mutex);
+  Submitted refusal = Submitted::queued;
+  if (state.stopping) {
+    refusal = Submitted::stopped;
+  } else if (state.stats.waiting >= options_.waiting_max) {
+    refusal = Submitted::full;
+  } else if (state.idle <= state.stats.waiting && state.workers.size() < options_.threads_max &&
+             !state.start_worker(options_.name) && state.workers.empty()) {
+    refusal = Submitted::no_thread;
+  }
+  if (refusal != Submitted::queued) {
+    ++state.stats.refused;
+    return refusal;
+  }
+  job.queued_at = now;
+  state.waiting.push_back(job);
+  ++state.stats.waiting;
+  ++state.stats.submitted;
+  state.changed.notify_one();
+  return Submitted::queued;
+}
+
+bool JobPool::withdraw(Job& job) noexcept {
+  const std::lock_guard lock(state_->mutex);
+  // Linked exactly while it waits: both are changed under the mutex.
+  if (!job.is_linked()) return false;
+  job.unlink();
+  --state_->stats.waiting;
+  ++state_->stats.withdrawn;
+  return true;
+}
+
+void JobPool::stop() noexcept {
+  State& state = *state_;
+  {
+    const std::lock_guard lock(state.mutex);
+    state.stopping = true;
+    for (const auto& worker : state.workers) {
+      Job* const job = worker->job;
+      if (job != nullptr && job->request_stop != nullptr) job->request_stop(*job);
+    }
+    state.changed.notify_all();
+  }
+  // One by one: others may withdraw theirs meanwhile.
+  while (Job* const job = state.take_first()) job->end(*job, false);
+  for (const auto& worker : state.workers) {
+    if (worker->thread) worker->thread.join();
+  }
+}
+
+JobStats JobPool::stats() const noexcept {
+  const std::lock_guard lock(state_->mutex);
+  return state_->stats;
+}
+
+}  // namespace gyre
