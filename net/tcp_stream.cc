@@ -24,6 +24,10 @@ Task<Result<TcpStream>> TcpStream::connect(Endpoint peer) {
 Result<std::pair<TcpStream, TcpStream>> TcpStream::pair() {
   Result<DescriptorPair> sockets = open_tcp_pair();
   if (!sockets) return sockets.error();
+  for (const UniqueFd* socket : {&sockets->first, &sockets->second}) {
+    const Result<void> no_delay = gyre::set_option(socket->get(), SocketOption::no_delay, 1);
+    if (!no_delay) return no_delay.error();
+  }
   Result<TcpStream> first = adopt(std::move(sockets->first));
   if (!first) return first.error();
   Result<TcpStream> second = adopt(std::move(sockets->second));

@@ -17,7 +17,7 @@ class TcpStream : public Stream {
   // Connects to `peer`. TCP_NODELAY is on. Errors name the peer: connection_refused, timed_out, network_unreachable,
   // host_unreachable, address_not_available, cancelled.
   [[nodiscard]] static Task<Result<TcpStream>> connect(Endpoint peer);
-  // Two that are connected to each other over the loopback interface, for tests. Must be called inside a task.
+  // Two that are connected to each other over the loopback interface, for tests. TCP_NODELAY is on. Must be called inside a task.
   [[nodiscard]] static Result<std::pair<TcpStream, TcpStream>> pair();
   // Takes over a connected socket. Must be called inside a task. On failure it is closed.
   [[nodiscard]] static Result<TcpStream> adopt(UniqueFd socket);
