@@ -97,21 +97,30 @@ Endpoint Endpoint::loopback_v6(std::uint16_t port) noexcept {
 
 Result<Endpoint> Endpoint::unix_path(std::string_view path) noexcept {
   if (!path.empty() && path.front() == '\0') {
-    return Error::system(static_cast<int>(std::errc::invalid_argument), OperationKind::address);
+    return Error::system(static_cast<int>(std::errc::invalid_argument), OperationKind::address)
+        .at(Place::text(path));
+  }
+  // A path that begins with '@' would be printed as an abstract name is: the same file in other words.
+  char in_this_folder[local_path_max + 3] = {'.', '/'};
+  if (!path.empty() && path.front() == '@' && path.size() <= local_path_max) {
+    path.copy(in_this_folder + 2, path.size());
+    return unix_path({in_this_folder, path.size() + 2});
   }
   const Result<SocketAddress> address = make_local_address(path);
-  if (!address) return address.error();
+  if (!address) return address.error().at(Place::text(path));
   return Endpoint(*address);
 }
 
 Result<Endpoint> Endpoint::unix_abstract(std::string_view name) noexcept {
-  char with_nul[local_path_max + 1] = {};
-  if (name.size() >= sizeof(with_nul)) {
-    return Error::system(static_cast<int>(std::errc::filename_too_long), OperationKind::address);
+  char with_nul[local_path_max] = {};
+  // Bound to no name at all, the system would choose one.
+  const std::errc wrong = name.empty() ? std::errc::invalid_argument : std::errc::filename_too_long;
+  if (name.empty() || name.size() >= sizeof(with_nul)) {
+    return Error::system(static_cast<int>(wrong), OperationKind::address).at(Place::text(name));
   }
   name.copy(with_nul + 1, name.size());
   const Result<SocketAddress> address = make_local_address({with_nul, name.size() + 1});
-  if (!address) return address.error();
+  if (!address) return address.error().at(Place::text(name));
   return Endpoint(*address);
 }
 
@@ -122,7 +131,8 @@ Result<Endpoint> Endpoint::parse_ip(std::string_view ip, std::uint16_t port) noe
   const std::size_t percent = ip.find('%');
   if (percent != std::string_view::npos) {
     const std::optional<std::uint32_t> number = parse_decimal(ip.substr(percent + 1), ~std::uint32_t{0});
-    if (!number) return malformed.at(Place::text(ip));
+    // Zone 0 is none.
+    if (!number || *number == 0) return malformed.at(Place::text(ip));
     scope = *number;
     ip = ip.substr(0, percent);
   }

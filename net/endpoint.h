@@ -23,7 +23,7 @@ class Endpoint {
   static Endpoint any_v6(std::uint16_t port) noexcept;
   static Endpoint loopback_v4(std::uint16_t port) noexcept;
   static Endpoint loopback_v6(std::uint16_t port) noexcept;
-  // Errors: filename_too_long; invalid_argument for an empty path or one with a NUL.
+  // Errors: filename_too_long; invalid_argument for an empty path or name, or a path with a NUL.
   static Result<Endpoint> unix_path(std::string_view path) noexcept;
   static Result<Endpoint> unix_abstract(std::string_view name) noexcept;
 
