@@ -8,12 +8,26 @@ namespace gyre {
 
 namespace detail {
 
+Error stream_error(OperationKind kind, const Operation* operation, std::int64_t failure) noexcept {
+  if (operation == nullptr) return Error(Errc::closed, kind);
+  const std::int64_t result = -(failure & 0xffffffff);
+  const Error error = operation_error(kind, result);
+  const auto generation = static_cast<std::uint32_t>(failure >> 32 & 0x7fffffff);
+  const Descriptor& descriptor = *operation->descriptor;
+  if ((descriptor.generation & 0x7fffffff) != generation) return error;
+  if (kind == OperationKind::accept) {
+    const Result<SocketAddress> own = local_address(descriptor.native);
+    return own ? error.at(place_of(*own)) : error;
+  }
+  return error.at(place_of(last_peer_address(descriptor.native)));
+}
+
 constinit const WaitKind WriteAllAwaiter::wait_kind{"write_all", cancel};
 
 bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
+  if (operation_ == nullptr) return false;
   if (task.cancel_requested()) {
-    operation_.kind = OperationKind::send;
-    operation_.result = -ECANCELED;
+    fail(-ECANCELED);
     return false;
   }
   task_ = &task;
@@ -27,24 +41,32 @@ bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
 }
 
 bool WriteAllAwaiter::go_on() noexcept {
-  for (;;) {
-    operation_.kind = OperationKind::send;
-    operation_.flags = 0;
-    operation_.buffer = const_cast<std::byte*>(bytes_.data());
-    operation_.size = bytes_.size();
-    operation_.complete = complete;
-    operation_.owner = this;
-    if (!poller_.start(operation_)) return false;
+  for (;;) {  // bound: each turn but the last sends at least one byte
+    operation_->kind = OperationKind::send;
+    operation_->flags = 0;
+    operation_->buffer = const_cast<std::byte*>(bytes_.data());
+    operation_->size = bytes_.size();
+    operation_->complete = complete;
+    operation_->owner = this;
+    if (!poller_->start(*operation_)) return false;
     if (note_sent()) return true;
   }
 }
 
 bool WriteAllAwaiter::note_sent() noexcept {
-  if (operation_.failed()) return true;
-  const std::size_t sent = count_transfer(operation_, OperationKind::send);
+  if (operation_->failed()) {
+    fail(operation_->result);
+    return true;
+  }
+  const auto sent = static_cast<std::size_t>(count_transfer<OperationKind::send>(*operation_, operation_->result));
   bytes_ = bytes_.subspan(sent);
   if (written_ != nullptr) *written_ += sent;
   return bytes_.empty();
+}
+
+// Kept here, for when the task runs the descriptor may have been closed.
+void WriteAllAwaiter::fail(std::int64_t result) noexcept {
+  failure_ = stream_result(result, operation_->descriptor->generation);
 }
 
 void WriteAllAwaiter::complete(Operation& operation) noexcept {
@@ -53,7 +75,7 @@ void WriteAllAwaiter::complete(Operation& operation) noexcept {
     self.task_->end_wait();
   } else if (self.task_->leaf == nullptr) {
     // Cancelled while the last part was on its way.
-    operation.result = -ECANCELED;
+    self.fail(-ECANCELED);
     self.task_->end_wait();
   } else if (self.go_on()) {
     self.task_->end_wait();
@@ -62,7 +84,7 @@ void WriteAllAwaiter::complete(Operation& operation) noexcept {
 
 void WriteAllAwaiter::cancel(void* leaf, TaskContext&) noexcept {
   auto& self = *static_cast<WriteAllAwaiter*>(leaf);
-  self.poller_.cancel(self.operation_);
+  self.poller_->cancel(*self.operation_);
 }
 
 }  // namespace detail
@@ -81,23 +103,28 @@ Task<Result<void>> Stream::read_exactly(std::span<std::byte> buffer, std::size_t
 }
 
 Result<void> Stream::shutdown(ShutdownSide side) noexcept {
-  return shutdown_socket(open().native, side != ShutdownSide::write, side != ShutdownSide::read);
+  if (descriptor_ == nullptr) return Error(Errc::closed, OperationKind::shutdown);
+  const Result<void> done =
+      shutdown_socket(descriptor_->native, side != ShutdownSide::write, side != ShutdownSide::read);
+  if (!done) return done.error().at(place_of(last_peer_address(descriptor_->native)));
+  return done;
 }
 
 Task<Result<void>> Stream::close() {
+  if (descriptor_ == nullptr) co_return Result<void>{};
   Operation closing;
   closing.kind = OperationKind::close;
-  closing.descriptor = &open();
+  closing.descriptor = std::exchange(descriptor_, nullptr);
   // A close that has begun goes through.
   CancelScope shielded(CancelScopeOptions{.shielded = true});
   const Result<std::size_t> closed = co_await OperationAwaiter(closing);
-  descriptor_ = nullptr;
   if (!closed) co_return closed.error();
   co_return Result<void>{};
 }
 
 void Stream::abort() noexcept {
-  static_cast<void>(set_linger(open().native, {.on = true, .seconds = 0}));
+  if (descriptor_ == nullptr) return;
+  static_cast<void>(set_linger(descriptor_->native, {.on = true, .seconds = 0}));
   drop();
 }
 

@@ -3,10 +3,12 @@
 // One read and one write may be in flight at a time, by two tasks if need be. Bytes that a read has taken are delivered
 // even if the task was cancelled meanwhile (cancel-safety: read, receive and write are atomic; read_exactly and
 // write_all are partial, and say how far they came). A stream must not go while an operation on it is in flight.
+// A stream that is not open any more, or was moved from, answers Errc::closed. Errors name the peer where it has a name.
 #pragma once
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -51,63 +53,92 @@ class [[nodiscard]] LentBytes {
 
 namespace detail {
 
-// Counts what a finished transfer has moved. `kind` is a constant where this is inlined.
-inline std::size_t count_transfer(Operation& operation, OperationKind kind) noexcept {
-  const auto count = static_cast<std::size_t>(operation.result);
+// The result of an operation on a stream in one word: >= 0, or a failure, which also says to which tenant of the slot it
+// belongs, so that only that one is asked for the peer's name.
+constexpr std::int64_t stream_result(std::int64_t result, std::uint32_t generation) noexcept {
+  if (result >= 0) [[likely]] return result;
+  return static_cast<std::int64_t>(std::uint64_t{1} << 63 | std::uint64_t{generation & 0x7fffffff} << 32 |
+                                   static_cast<std::uint32_t>(-result));
+}
+// Of a failure; it names the peer where that is still known. `operation` is null if the stream was not open.
+Error stream_error(OperationKind kind, const Operation* operation, std::int64_t failure) noexcept;
+inline constexpr std::int64_t stream_not_open = std::int64_t{-1} << 62;
+
+// Counts what a finished transfer has moved, and returns its result.
+template <OperationKind kind>
+inline std::int64_t count_transfer(const Operation& operation, std::int64_t result) noexcept {
+  constexpr bool sends = kind == OperationKind::send || kind == OperationKind::send_vector;
   Descriptor& descriptor = *operation.descriptor;
-  const bool sends = kind == OperationKind::send || kind == OperationKind::send_vector;
-  (sends ? descriptor.bytes_sent : descriptor.bytes_received) += count;
-  return count;
+  if (result < 0) [[unlikely]] return stream_result(result, descriptor.generation);
+  (sends ? descriptor.bytes_sent : descriptor.bytes_received) += static_cast<std::uint64_t>(result);
+  return result;
 }
 
 // Fills in and awaits the operation of one direction.
+template <OperationKind kind>
 class [[nodiscard]] TransferAwaiter {
  public:
-  TransferAwaiter(Operation& operation, OperationKind kind, void* buffer, std::size_t size) noexcept
-      : operation_(operation), buffer_(buffer), size_(size), kind_(kind) {}
+  TransferAwaiter(Operation* operation, void* buffer, std::size_t size) noexcept
+      : operation_(operation), buffer_(buffer), size_(size) {}
   TransferAwaiter(const TransferAwaiter&) = delete;
   TransferAwaiter& operator=(const TransferAwaiter&) = delete;
 
   bool await_ready() const noexcept { return false; }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-    operation_.kind = kind_;
-    operation_.flags = 0;
-    operation_.buffer = buffer_;
-    operation_.size = size_;
-    return start_operation(operation_, *frame.promise().context, frame.address());
+    if (operation_ == nullptr) [[unlikely]] {
+      result_ = stream_not_open;
+      return false;
+    }
+    operation_->kind = kind;
+    operation_->flags = 0;
+    operation_->buffer = buffer_;
+    operation_->size = size_;
+    return start_operation(*this, *operation_, *frame.promise().context, frame.address());
   }
   Result<std::size_t> await_resume() const noexcept {
-    if (operation_.failed()) [[unlikely]] return operation_error(operation_);
-    return count_transfer(operation_, kind_);
+    if (result_ < 0) [[unlikely]] return stream_error(kind, operation_, result_);
+    return static_cast<std::size_t>(result_);
+  }
+
+  // For start_operation().
+  void begin_wait(TaskContext& task) noexcept { task_ = &task; }
+  TaskContext& task() const noexcept { return *task_; }
+  void take(const Operation& operation, std::int64_t result) noexcept {
+    buffer_ = operation.buffer;
+    result_ = count_transfer<kind>(operation, result);
   }
 
  protected:
-  Operation& operation_;
-  void* buffer_;
-  std::size_t size_;
-  OperationKind kind_;
+  Operation* operation_;  // in the descriptor's slot; null: the stream was not open
+  union {
+    void* buffer_;       // before, and after it
+    TaskContext* task_;  // while the operation is in flight
+  };
+  union {
+    std::size_t size_;     // before
+    std::int64_t result_;  // after
+  };
 };
 
-class [[nodiscard]] LentAwaiter : public TransferAwaiter {
+class [[nodiscard]] LentAwaiter : public TransferAwaiter<OperationKind::receive_lent> {
  public:
-  LentAwaiter(Operation& operation, Poller& poller) noexcept
-      : TransferAwaiter(operation, OperationKind::receive_lent, nullptr, 0), poller_(poller) {}
+  LentAwaiter(Operation* operation, Poller* poller) noexcept
+      : TransferAwaiter(operation, nullptr, 0), poller_(poller) {}
   Result<LentBytes> await_resume() const noexcept {
-    if (operation_.failed()) [[unlikely]] return operation_error(operation_);
-    if (operation_.result == 0) return LentBytes();
-    return LentBytes(poller_, static_cast<std::byte*>(operation_.buffer),
-                     count_transfer(operation_, OperationKind::receive_lent));
+    if (result_ < 0) [[unlikely]] return stream_error(OperationKind::receive_lent, operation_, result_);
+    if (result_ == 0) return LentBytes();
+    return LentBytes(*poller_, static_cast<std::byte*>(buffer_), static_cast<std::size_t>(result_));
   }
 
  private:
-  Poller& poller_;
+  Poller* poller_;
 };
 
 // Sends until nothing is left, without a coroutine of its own: the rest is started again as each part completes.
 class [[nodiscard]] WriteAllAwaiter {
  public:
-  WriteAllAwaiter(Operation& operation, Poller& poller, std::span<const std::byte> bytes,
+  WriteAllAwaiter(Operation* operation, Poller* poller, std::span<const std::byte> bytes,
                   std::size_t* written) noexcept
       : operation_(operation), poller_(poller), bytes_(bytes), written_(written) {}
   WriteAllAwaiter(const WriteAllAwaiter&) = delete;
@@ -120,7 +151,7 @@ class [[nodiscard]] WriteAllAwaiter {
   }
   Result<void> await_resume() const noexcept {
     if (bytes_.empty()) [[likely]] return {};
-    return operation_error(operation_);
+    return stream_error(OperationKind::send, operation_, failure_);
   }
 
  private:
@@ -129,15 +160,17 @@ class [[nodiscard]] WriteAllAwaiter {
   bool go_on() noexcept;
   // The operation has completed. True if there is no more to do.
   bool note_sent() noexcept;
+  void fail(std::int64_t result) noexcept;
   static void complete(Operation& operation) noexcept;
   static void cancel(void* leaf, TaskContext& task) noexcept;
   static const WaitKind wait_kind;
 
-  Operation& operation_;
-  Poller& poller_;
+  Operation* operation_;
+  Poller* poller_;
   std::span<const std::byte> bytes_;  // not sent yet
   std::size_t* written_;              // may be null
   TaskContext* task_ = nullptr;
+  std::int64_t failure_ = 0;
 };
 
 }  // namespace detail
@@ -163,43 +196,44 @@ class Stream {
 
   // Reads at least one byte; zero means that the peer has closed its side. `buffer` must not be empty.
   // Errors: connection_reset, cancelled, timed_out.
-  [[nodiscard]] detail::TransferAwaiter read(std::span<std::byte> buffer) noexcept {
+  [[nodiscard]] detail::TransferAwaiter<OperationKind::receive> read(std::span<std::byte> buffer) noexcept {
     GYRE_CHECK_HINT(!buffer.empty(), "read() into an empty buffer could not tell the end of the stream");
-    return {open().input, OperationKind::receive, buffer.data(), buffer.size()};
+    return {input(), buffer.data(), buffer.size()};
   }
   // As read(), into a buffer of the reactor, so that a stream that waits owns none.
-  [[nodiscard]] detail::LentAwaiter receive() noexcept { return {open().input, *poller_}; }
+  [[nodiscard]] detail::LentAwaiter receive() noexcept { return {input(), poller_}; }
   // Fills `buffer`. Errors: Errc::end_of_stream; `*received`, if given, says how many bytes came.
   [[nodiscard]] Task<Result<void>> read_exactly(std::span<std::byte> buffer,
                                                 std::size_t* received = nullptr);
 
   // Writes at least one byte and returns how many. `bytes` must not be empty.
   // Errors: broken_pipe, connection_reset, cancelled, timed_out.
-  [[nodiscard]] detail::TransferAwaiter write(std::span<const std::byte> bytes) noexcept {
+  [[nodiscard]] detail::TransferAwaiter<OperationKind::send> write(std::span<const std::byte> bytes) noexcept {
     GYRE_CHECK_HINT(!bytes.empty(), "write() of nothing");
-    return {open().output, OperationKind::send, const_cast<std::byte*>(bytes.data()), bytes.size()};
+    return {output(), const_cast<std::byte*>(bytes.data()), bytes.size()};
   }
   // Writes all; `*written`, if given, says how many bytes went out, also on failure.
   [[nodiscard]] detail::WriteAllAwaiter write_all(std::span<const std::byte> bytes,
                                                   std::size_t* written = nullptr) noexcept {
     if (written != nullptr) *written = 0;
-    return {open().output, *poller_, bytes, written};
+    return {output(), poller_, bytes, written};
   }
   // The pieces in order, as one transfer; those of size zero are skipped. The slices must live until it completes.
-  [[nodiscard]] detail::TransferAwaiter read(std::span<IoSlice> slices) noexcept {
-    return {open().input, OperationKind::receive_vector, slices.data(), slices.size()};
+  [[nodiscard]] detail::TransferAwaiter<OperationKind::receive_vector> read(std::span<IoSlice> slices) noexcept {
+    return {input(), slices.data(), slices.size()};
   }
-  [[nodiscard]] detail::TransferAwaiter write(std::span<IoSlice> slices) noexcept {
-    return {open().output, OperationKind::send_vector, slices.data(), slices.size()};
+  [[nodiscard]] detail::TransferAwaiter<OperationKind::send_vector> write(std::span<IoSlice> slices) noexcept {
+    return {output(), slices.data(), slices.size()};
   }
 
   // Ends one direction, or both: the peer sees the end of the stream once it has read what was written.
   // Errors: not_connected.
   [[nodiscard]] Result<void> shutdown(ShutdownSide side = ShutdownSide::write) noexcept;
-  // Cancels what is in flight, waits for its end, and closes.
+  // Ends what is in flight, with Errc::closed, and closes; the stream counts as closed at once. Nobody can cancel it.
+  // Does nothing if the stream is not open.
   [[nodiscard]] Task<Result<void>> close();
   // Closes at once, and resets the connection: data that were not sent yet are dropped. Precondition: nothing is in
-  // flight.
+  // flight. Does nothing if the stream is not open.
   void abort() noexcept;
 
   // Bytes that this stream has moved since it was opened. Precondition of both: is_open().
@@ -218,6 +252,8 @@ class Stream {
     return *descriptor_;
   }
   Poller& poller() const noexcept { return *poller_; }
+  Operation* input() noexcept { return descriptor_ != nullptr ? &descriptor_->input : nullptr; }
+  Operation* output() noexcept { return descriptor_ != nullptr ? &descriptor_->output : nullptr; }
 
  private:
   void drop() noexcept {

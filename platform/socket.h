@@ -60,6 +60,9 @@ Result<UniqueFd> try_accept(NativeDescriptor listener, SocketAddress* peer) noex
 Result<SocketAddress> local_address(NativeDescriptor socket) noexcept;
 // Errors: not_connected.
 Result<SocketAddress> peer_address(NativeDescriptor socket) noexcept;
+// For error messages: the peer's address also when the connection is gone, where the system still knows it. Empty if
+// there is none, or for what is not a socket.
+SocketAddress last_peer_address(NativeDescriptor descriptor) noexcept;
 
 // Two descriptors that are connected to each other.
 struct DescriptorPair {

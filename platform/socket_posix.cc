@@ -257,6 +257,13 @@ Result<SocketAddress> peer_address(NativeDescriptor socket) noexcept {
   return address;
 }
 
+SocketAddress last_peer_address(NativeDescriptor descriptor) noexcept {
+  SocketAddress address;
+  address.size = sizeof(address.bytes);
+  if (sys::get_peer_name(descriptor, address.bytes, &address.size) < 0) address.size = 0;
+  return address;
+}
+
 Result<DescriptorPair> open_socket_pair(SocketType type) noexcept {
   UniqueFd ends[2];
   const Result<void> made = sys::socketpair(native_type(type), ends);

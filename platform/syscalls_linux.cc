@@ -175,6 +175,19 @@ Result<void> getpeername(NativeDescriptor fd, void* address, std::uint32_t* size
   return answer(call_whole<SYS_getpeername>(site, fd, address, size), OperationKind::address);
 }
 
+std::int64_t get_peer_name(NativeDescriptor fd, void* address, std::uint32_t* size,
+                           const Site& site) noexcept {
+  std::uint32_t room = *size;
+  std::int64_t result = call<SYS_getpeername>(site, fd, address, size);
+  if (result != -ENOTCONN) return result;
+  // SO_PEERNAME wants the exact size, which is that of the own address.
+  result = call<SYS_getsockname>(site, fd, address, &room);
+  if (result < 0) return result;
+  if (room > *size) return -EINVAL;
+  *size = room;
+  return call<SYS_getsockopt>(site, fd, SOL_SOCKET, SO_PEERNAME, address, size);
+}
+
 Result<void> setsockopt(NativeDescriptor fd, int level, int name, const void* value,
                         std::uint32_t size, const Site& site) noexcept {
   return answer(call_whole<SYS_setsockopt>(site, fd, level, name, value, size),

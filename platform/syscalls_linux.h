@@ -325,6 +325,11 @@ Result<void> getsockname(NativeDescriptor fd, void* address, std::uint32_t* size
 Result<void> getpeername(NativeDescriptor fd, void* address, std::uint32_t* size,
                          const Site& site = Site::current()) noexcept;
 
+// As getpeername, but also of a connection that has been reset (Linux keeps its address for SO_PEERNAME), and of what is
+// not a socket: Returned: ENOTSOCK, ENOTCONN, EINVAL, ENOBUFS, ENOPROTOOPT.
+std::int64_t get_peer_name(NativeDescriptor fd, void* address, std::uint32_t* size,
+                           const Site& site = Site::current()) noexcept;
+
 // Returned: ENOPROTOOPT, EOPNOTSUPP, EINVAL, EDOM, EPERM, ENODEV, EADDRINUSE, EADDRNOTAVAIL, ENOMEM, EISCONN.
 Result<void> setsockopt(NativeDescriptor fd, int level, int name, const void* value,
                         std::uint32_t size, const Site& site = Site::current()) noexcept;

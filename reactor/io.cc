@@ -21,16 +21,12 @@ void wait_for_operation(Operation& operation, TaskContext& task, void* frame) no
   task.wait_in(&operation, operation_wait, frame);
 }
 
-void complete_operation(Operation& operation) noexcept {
-  static_cast<TaskContext*>(operation.owner)->end_wait();
-}
-
-Error operation_error(const Operation& operation) noexcept {
-  const TaskContext& task = *thread_state.current;
-  if (operation.result == -ECANCELED && task.cancel_requested()) {
-    return task.cancel_error(operation.kind);
+Error operation_error(OperationKind kind, std::int64_t result) noexcept {
+  if (result == -ECANCELED) {
+    const TaskContext& task = *thread_state.current;
+    return task.cancel_requested() ? task.cancel_error(kind) : Error(Errc::closed, kind);
   }
-  return operation.error();
+  return Error::system(static_cast<std::int32_t>(-result), kind);
 }
 
 }  // namespace detail

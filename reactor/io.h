@@ -16,28 +16,42 @@ namespace detail {
 
 // The cold half: parks the task in `operation`, which has been started. And how a cancel reaches the poller.
 void wait_for_operation(Operation& operation, TaskContext& task, void* frame) noexcept;
-void complete_operation(Operation& operation) noexcept;
+
+// Awaiter: task() gives the task that start_operation() has noted by begin_wait(task); take(operation, result) keeps the
+// result. It must be kept there, and then: when the task runs, the descriptor may have been closed by another one, and
+// the slot that held the operation may be the next descriptor's.
+template <typename Awaiter>
+void complete_operation(Operation& operation) noexcept {
+  auto& awaiter = *static_cast<Awaiter*>(operation.owner);
+  TaskContext& task = awaiter.task();
+  awaiter.take(operation, operation.result);
+  task.end_wait();
+}
 
 // Starts `operation` for the task that is about to suspend as `frame`. False: go on at once, the result is there.
-inline bool start_operation(Operation& operation, TaskContext& task, void* frame) noexcept {
+template <typename Awaiter>
+inline bool start_operation(Awaiter& awaiter, Operation& operation, TaskContext& task, void* frame) noexcept {
   if (task.cancel_requested()) [[unlikely]] {
-    operation.result = -static_cast<std::int64_t>(std::errc::operation_canceled);
+    awaiter.take(operation, -static_cast<std::int64_t>(std::errc::operation_canceled));
     return false;
   }
-  operation.complete = complete_operation;
-  operation.owner = &task;
+  operation.complete = complete_operation<Awaiter>;
+  operation.owner = &awaiter;
   if (this_reactor().poller().start(operation)) {
+    awaiter.take(operation, operation.result);
     if (may_continue()) return false;
     // Always ready: others first.
     thread_state.scheduler->ready(frame);
     return true;
   }
+  awaiter.begin_wait(task);
   wait_for_operation(operation, task, frame);
   return true;
 }
 
-// The error of a finished operation: as the scope has it where a cancel was the reason.
-Error operation_error(const Operation& operation) noexcept;
+// The error of a finished operation, whose `result` is negative: as the scope has it where a cancel was the reason;
+// Errc::closed where closing the descriptor was.
+Error operation_error(OperationKind kind, std::int64_t result) noexcept;
 
 }  // namespace detail
 
@@ -46,22 +60,32 @@ Error operation_error(const Operation& operation) noexcept;
 // poller's answer, and a result that won the race is delivered.
 class [[nodiscard]] OperationAwaiter {
  public:
-  explicit OperationAwaiter(Operation& operation) noexcept : operation_(operation) {}
+  explicit OperationAwaiter(Operation& operation) noexcept : operation_(operation), kind_(operation.kind) {}
   OperationAwaiter(const OperationAwaiter&) = delete;
   OperationAwaiter& operator=(const OperationAwaiter&) = delete;
 
   bool await_ready() const noexcept { return false; }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-    return detail::start_operation(operation_, *frame.promise().context, frame.address());
+    return detail::start_operation(*this, operation_, *frame.promise().context, frame.address());
   }
   Result<std::size_t> await_resume() const noexcept {
-    if (operation_.failed()) [[unlikely]] return detail::operation_error(operation_);
-    return static_cast<std::size_t>(operation_.result);
+    if (result_ < 0) [[unlikely]] return detail::operation_error(kind_, result_);
+    return static_cast<std::size_t>(result_);
   }
+
+  // For start_operation().
+  void begin_wait(TaskContext& task) noexcept { task_ = &task; }
+  TaskContext& task() const noexcept { return *task_; }
+  void take(const Operation&, std::int64_t result) noexcept { result_ = result; }
 
  private:
   Operation& operation_;
+  union {
+    TaskContext* task_;  // while the operation is in flight
+    std::int64_t result_ = 0;
+  };
+  OperationKind kind_;
 };
 
 // Waits until `descriptor` polls readable or writable. It must stay open, and be watched for one direction by one task

@@ -36,10 +36,12 @@ class NetTaskFixture : public testing::TestWithParam<Backend> {
   void SetUp() override;
   void TearDown() override;
 
-  // Runs `task` and everything else until it has ended, and returns its result (a Result, also for a Task<int> or a
-  // Task<void>). If it has not ended within `limit`, the test fails, with a list of what every task waits for.
+  // Runs `task` and everything else until it has ended, and returns its result (a Result, also for a Task<int>; of a
+  // Task<void> only whether it has ended). If it has not within `limit`, the test fails, with a list of what every task
+  // waits for.
   template <typename T>
   detail::as_result<T> run(Task<T> task, Duration limit = time_limit);
+  bool run(Task<void> task, Duration limit = time_limit) { return run<void>(std::move(task), limit).has_value(); }
 
   // Starts a task beside; it is cancelled at the end of the test. It must not fail unless its handle takes the result.
   template <typename... Arguments>

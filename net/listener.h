@@ -1,0 +1,111 @@
+// Listener: accepts connections, whatever they run over; TcpListener and UnixListener are listeners.
+//
+// One accept at a time. A connection that was accepted is delivered even if the task was cancelled meanwhile.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <utility>
+
+#include <gyre/net/endpoint.h>
+#include <gyre/net/stream.h>
+#include <gyre/platform/poller.h>
+#include <gyre/platform/result.h>
+#include <gyre/platform/unique_fd.h>
+#include <gyre/reactor/io.h>
+
+namespace gyre {
+
+namespace detail {
+
+// Accepts one connection as a `Connection`, a Stream.
+template <typename Connection>
+class [[nodiscard]] AcceptAwaiter {
+ public:
+  explicit AcceptAwaiter(Operation* operation) noexcept : operation_(operation) {}
+  AcceptAwaiter(const AcceptAwaiter&) = delete;
+  AcceptAwaiter& operator=(const AcceptAwaiter&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
+    if (operation_ == nullptr) [[unlikely]] {
+      result_ = stream_not_open;
+      return false;
+    }
+    operation_->kind = OperationKind::accept;
+    operation_->flags = 0;
+    return start_operation(*this, *operation_, *frame.promise().context, frame.address());
+  }
+  Result<Connection> await_resume() const noexcept {
+    if (result_ < 0) [[unlikely]] return stream_error(OperationKind::accept, operation_, result_);
+    return Connection::adopt(UniqueFd(static_cast<NativeDescriptor>(result_)));
+  }
+
+  // For start_operation().
+  void begin_wait(TaskContext& task) noexcept { task_ = &task; }
+  TaskContext& task() const noexcept { return *task_; }
+  void take(const Operation& operation, std::int64_t result) noexcept {
+    result_ = stream_result(result, operation.descriptor->generation);
+  }
+
+ private:
+  Operation* operation_;  // in the descriptor's slot; null: the listener was not open
+  union {
+    TaskContext* task_;  // while the operation is in flight
+    std::int64_t result_ = 0;
+  };
+};
+
+}  // namespace detail
+
+class Listener {
+ public:
+  // Not open.
+  Listener() noexcept = default;
+  Listener(Listener&& other) noexcept
+      : poller_(other.poller_), descriptor_(std::exchange(other.descriptor_, nullptr)) {}
+  Listener& operator=(Listener&& other) noexcept {
+    if (this != &other) {
+      close();
+      poller_ = other.poller_;
+      descriptor_ = std::exchange(other.descriptor_, nullptr);
+    }
+    return *this;
+  }
+  // Closes at once. Precondition: no accept is in flight.
+  ~Listener() { close(); }
+
+  bool is_open() const noexcept { return descriptor_ != nullptr; }
+  // Errors: Errc::closed.
+  [[nodiscard]] Result<Endpoint> local_endpoint() const noexcept;
+  // Closes at once; connections that wait to be accepted are reset. Precondition: no accept is in flight.
+  void close() noexcept {
+    if (descriptor_ != nullptr) poller_->close(*std::exchange(descriptor_, nullptr));
+  }
+
+  // Gives the socket up. Precondition: no accept is in flight.
+  [[nodiscard]] UniqueFd release() noexcept {
+    GYRE_CHECK_HINT(descriptor_ != nullptr, "the listener is not open: closed, or moved from");
+    return poller_->detach(*std::exchange(descriptor_, nullptr));
+  }
+  // The descriptor, which stays the listener's.
+  NativeDescriptor native() const noexcept {
+    GYRE_CHECK_HINT(descriptor_ != nullptr, "the listener is not open: closed, or moved from");
+    return descriptor_->native;
+  }
+
+ protected:
+  // Takes over a socket that listens, and gives it to this thread's reactor. Errors: invalid_argument if it does not listen.
+  Result<void> open(UniqueFd socket);
+  template <typename Connection>
+  [[nodiscard]] detail::AcceptAwaiter<Connection> accept_as() noexcept {
+    return detail::AcceptAwaiter<Connection>(descriptor_ != nullptr ? &descriptor_->input : nullptr);
+  }
+
+ private:
+  Poller* poller_ = nullptr;
+  Descriptor* descriptor_ = nullptr;
+};
+
+}  // namespace gyre
