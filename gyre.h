@@ -34,6 +34,7 @@
 #include <gyre/task/context.h>
 #include <gyre/task/dump.h>
 #include <gyre/task/event.h>
+#include <gyre/task/first_success.h>
 #include <gyre/task/frame_pool.h>
 #include <gyre/task/generator.h>
 #include <gyre/task/interval.h>
