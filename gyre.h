@@ -3,9 +3,11 @@
 
 #include <gyre/net/buffered_reader.h>
 #include <gyre/net/buffered_writer.h>
+#include <gyre/net/connect.h>
 #include <gyre/net/duplex.h>
 #include <gyre/net/endpoint.h>
 #include <gyre/net/listener.h>
+#include <gyre/net/resolver.h>
 #include <gyre/net/server.h>
 #include <gyre/net/stream.h>
 #include <gyre/net/stream_concepts.h>
