@@ -7,11 +7,6 @@
 // GYRE_TRAPS=full: every compiler in PATH at every level (minutes). Otherwise only g++ and clang++-16, at -O0 and -O2.
 // GYRE_TRAPS=update: as full, and writes the table and the page from what is seen. Read the difference before you
 // commit it.
-#include <fcntl.h>
-#include <sys/personality.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -27,21 +22,18 @@
 
 #include <gtest/gtest.h>
 
+#include "support/programs.h"
+
 namespace {
 
 namespace fs = std::filesystem;
+using gyre::test::Job;
+using gyre::test::read_text;
+using gyre::test::run_jobs;
+using gyre::test::TemporaryFolder;
 using Strings = std::vector<std::string>;
 
-const fs::path& root() {
-  static const fs::path found = [] {
-    if (const char* given = std::getenv("GYRE_SOURCE_ROOT")) return fs::path(given);
-    for (fs::path here = fs::current_path();; here = here.parent_path()) {
-      if (fs::exists(here / "tests/traps/trap.h")) return here;
-      if (here == here.parent_path()) return fs::path();
-    }
-  }();
-  return found;
-}
+const fs::path& root() { return gyre::test::source_root(); }
 fs::path table_file() { return root() / "tests/traps/observed.txt"; }
 fs::path page_file() { return root() / "docs/COMPILER_TRAPS.md"; }
 
@@ -52,10 +44,6 @@ bool mode_is(std::string_view mode) {
 bool updating() { return mode_is("update"); }
 bool full() { return mode_is("full") || updating(); }
 
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 Strings split(const std::string& text, char separator) {
   Strings parts;
   std::istringstream stream(text);
@@ -129,87 +117,6 @@ struct Compiler {
   std::string version;  // "gcc 12.2.0", "clang 16.0.6": the key in the table.
 };
 
-// --- Running programs -----------------------------------------------------------------------------------------------
-
-struct Job {
-  Strings command;
-  fs::path output;
-  int status = -1;
-};
-
-[[noreturn]] void become(const Job& job) {
-  constexpr unsigned seconds_max = 600;  // Nothing here takes a hundredth of it, but machines are shared.
-  alarm(seconds_max);
-  // ThreadSanitizer fails with some address layouts, and what a wild pointer meets should be the same each time.
-  personality(ADDR_NO_RANDOMIZE);
-  const int output = open(job.output.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
-  dup2(output, STDOUT_FILENO);
-  dup2(output, STDERR_FILENO);
-  setenv("LC_ALL", "C", 1);
-  setenv("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1", 1);
-  setenv("TSAN_OPTIONS", "report_bugs=1", 1);
-  setenv("UBSAN_OPTIONS", "print_stacktrace=0", 1);
-  std::vector<char*> arguments;
-  for (const std::string& argument : job.command) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  execvp(arguments[0], arguments.data());
-  _exit(127);
-}
-
-// Runs all jobs, two at a time. Reaps only its own children.
-void run(std::vector<Job>& jobs) {
-  constexpr std::size_t at_once = 2;
-  std::map<pid_t, Job*> running;
-  const auto reap_one = [&running] {
-    int status = 0;
-    const pid_t ended = wait(&status);
-    if (const auto job = running.find(ended); job != running.end()) {
-      job->second->status = status;
-      running.erase(job);
-    }
-  };
-  for (Job& job : jobs) {
-    if (running.size() == at_once) reap_one();
-    const pid_t child = fork();
-    if (child == 0) become(job);
-    if (child > 0) running[child] = &job;
-  }
-  while (!running.empty()) reap_one();
-}
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = fs::temp_directory_path() / "gyre-traps-XXXXXX";
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-// What `command` prints; empty if it cannot be run.
-std::string output_of(const Strings& command) {
-  const TemporaryFolder folder;
-  std::vector<Job> jobs = {{.command = command, .output = folder.path() / "output"}};
-  run(jobs);
-  return jobs[0].status == 0 ? read_text(jobs[0].output) : std::string();
-}
-
-std::string version_of(const std::string& command) {
-  const bool is_clang = output_of({command, "--version"}).find("clang") != std::string::npos;
-  const std::string number = output_of({command, is_clang ? "-dumpversion" : "-dumpfullversion"});
-  if (number.empty()) return {};
-  return (is_clang ? "clang " : "gcc ") + number.substr(0, number.find_first_of(" \n"));
-}
-
 const std::vector<Compiler>& compilers() {
   static const std::vector<Compiler> all = [] {
     Strings commands = {"g++", "clang++-16"};
@@ -223,7 +130,7 @@ const std::vector<Compiler>& compilers() {
     std::vector<Compiler> found;
     std::set<std::string> versions;
     for (const std::string& command : commands) {
-      const std::string version = version_of(command);
+      const std::string version = gyre::test::compiler_version(command);
       if (!version.empty() && versions.insert(version).second) found.push_back({command, version});
     }
     return found;
@@ -241,7 +148,7 @@ class Run {
     for (const Trap& trap : traps()) names.push_back(trap.name);
     std::vector<Job> compilations;
     for (const std::string& name : names) compilations.push_back(compilation(name));
-    run(compilations);
+    run_jobs(compilations);
 
     // What does not compile is left out; that, too, is an observation.
     Strings objects;
@@ -256,8 +163,8 @@ class Run {
       }
     }
     std::vector<Job> link = {{.command = command({compiler_.command}, objects, program), .output = folder_.path() / "link.log"}};
-    run(link);
-    run(runs);
+    run_jobs(link);
+    run_jobs(runs);
     for (const Job& job : runs) observed_[job.command.back()] = verdict(job);
   }
   const std::string& observed(const std::string& trap) const { return observed_.at(trap); }
@@ -273,10 +180,8 @@ class Run {
     return start;
   }
   fs::path object(const std::string& name) const { return folder_.path() / (name + ".o"); }
-  // With ccache, if there is one, only the first run of a day takes long.
   Job compilation(const std::string& name) const {
-    static const bool cached = !output_of({"ccache", "--version"}).empty();
-    const Strings compiler = cached ? Strings{"ccache", compiler_.command} : Strings{compiler_.command};
+    const Strings compiler = gyre::test::cached_compiler(compiler_.command);
     const fs::path source = root() / "tests/traps" / (name + ".cc");
     return {.command = command(compiler, {"-c", source}, object(name)), .output = folder_.path() / (name + ".log")};
   }
