@@ -62,8 +62,5 @@ gyre::Task<gyre::Result<void>> listen(std::uint16_t port, bool once) {
 
 int main(int argc, char** argv) {
   const int port = argc > 1 ? std::atoi(argv[1]) : 0;
-  const gyre::Result<void> served = gyre::run(listen(static_cast<std::uint16_t>(port), argc < 2));
-  if (served || served.error().is_cancelled()) return 0;
-  std::fprintf(stderr, "%s\n", served.error().to_string().c_str());
-  return 1;
+  return gyre::exit_status(gyre::run(listen(static_cast<std::uint16_t>(port), argc < 2)));
 }

@@ -1,8 +1,19 @@
 #include <gyre/reactor/run.h>
 
 #include <atomic>
+#include <cstdio>
 
 #include <gyre/platform/signal_handler.h>
+
+namespace gyre {
+
+int exit_status(const Result<void>& ended) {
+  if (ended || ended.error().is_cancelled()) return 0;
+  std::fprintf(stderr, "%s\n", ended.error().to_string().c_str());
+  return 1;
+}
+
+}  // namespace gyre
 
 namespace gyre::detail {
 

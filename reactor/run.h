@@ -21,6 +21,9 @@ struct RunOptions {
   bool handle_signals = true;
 };
 
+// What main() returns: 0 after success and after Ctrl-C; else 1, and the error is printed to standard error.
+int exit_status(const Result<void>& ended);
+
 namespace detail {
 
 // Lets SIGINT and SIGTERM cancel one task. At most one of them at a time in a process: others do nothing.

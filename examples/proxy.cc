@@ -1,0 +1,67 @@
+// TCP proxy: passes bytes both ways; when one side has finished, the other may still speak (half-close).
+//
+//   proxy 7002 example.org 80        then: curl -H 'Host: example.org' localhost:7002
+//   proxy                            passes a line to an echo server of its own, and ends
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include <gyre/gyre.h>
+
+gyre::Task<gyre::Result<void>> pump(gyre::Stream* from, gyre::Stream* to) {
+  for (;;) {
+    const gyre::Result<gyre::LentBytes> received = co_await from->receive();
+    if (!received) co_return received.error();
+    if (received->empty()) co_return to->shutdown();
+    const gyre::Result<void> sent = co_await to->write_all(received->bytes());
+    if (!sent) co_return sent;
+  }
+}
+
+gyre::Task<gyre::Result<void>> session(gyre::ServerConnection& client, std::string host, std::uint16_t port) {
+  gyre::Result<gyre::TcpStream> target = co_await gyre::with_timeout(std::chrono::seconds(5), gyre::connect(host, port));
+  if (!target) co_return target.error();
+  gyre::TaskGroup both;  // an error in one direction ends the other
+  both.spawn(pump, &client, &*target);
+  both.spawn(pump, &*target, &client);
+  co_return co_await both.join();
+}
+
+gyre::Task<gyre::Result<void>> echo(gyre::ServerConnection& connection) { return pump(&connection, &connection); }
+
+gyre::Task<gyre::Result<void>> try_it(gyre::Endpoint where, gyre::Server* proxy, gyre::Server* target) {
+  gyre::Result<gyre::TcpStream> stream = co_await gyre::TcpStream::connect(where);
+  if (!stream) co_return stream.error();
+  std::string text = "there and back";
+  const gyre::Result<void> sent = co_await stream->write_all(std::as_bytes(std::span(text)));
+  const gyre::Result<void> finished = stream->shutdown();  // and yet the answer comes
+  const gyre::Result<void> back = co_await stream->read_exactly(std::as_writable_bytes(std::span(text)));
+  proxy->stop();
+  target->stop();
+  co_return sent && finished ? back : gyre::Result<void>(gyre::Errc::broken);
+}
+
+gyre::Task<gyre::Result<void>> serve(std::uint16_t port, std::string host, std::uint16_t target_port) {
+  gyre::Server proxy;
+  gyre::Server target;
+  const gyre::Result<gyre::Endpoint> where = co_await proxy.listen(gyre::Endpoint::loopback_v4(port));
+  if (!where) co_return where.error();
+  std::printf("listening on %s\n", where->to_string().c_str());
+  std::fflush(stdout);
+  gyre::TaskGroup group;
+  if (target_port == 0) {
+    const gyre::Result<gyre::Endpoint> own = co_await target.listen(gyre::Endpoint::loopback_v4(0));
+    if (!own) co_return own.error();
+    target_port = own->port();
+    group.spawn([](gyre::Server* server) { return server->run(echo); }, &target);
+    group.spawn(try_it, *where, &proxy, &target);
+  }
+  const gyre::Result<void> served = co_await proxy.run(session, host, target_port);
+  if (!served) co_return served;
+  co_return co_await group.join();
+}
+
+int main(int argc, char** argv) {
+  const auto number = [&](int i) { return static_cast<std::uint16_t>(argc > 3 ? std::atoi(argv[i]) : 0); };
+  return gyre::exit_status(gyre::run(serve(number(1), argc > 3 ? argv[2] : "127.0.0.1", number(3))));
+}
