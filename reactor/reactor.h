@@ -106,7 +106,8 @@ class Reactor {
   JoinHandle<void> call_at(Instant when, Callable callable);
 
   // Any thread: as call_soon(). Posts of one thread keep their order, and inside a task of this reactor also with its
-  // call_soon(). Wakes the reactor if it sleeps, by one system call a sleep. False if the reactor has shut down: `callable` is then destroyed uncalled. Throws bad_alloc.
+  // call_soon(). Wakes the reactor if it sleeps, by one system call a sleep. False if the reactor has shut down:
+  // `callable` is then destroyed uncalled. Throws bad_alloc.
   template <typename Callable>
   bool post(Callable callable) {
     if (detail::thread_state.scheduler == &scheduler_) return !call_soon(std::move(callable)).was_refused();

@@ -58,6 +58,7 @@ template <typename... T>
     // A task that was cancelled by itself has not failed, but has no value either.
     Error missing;
     auto look_for_error = [&missing](const detail::as_result<T>&... result) {
+      static_cast<void>(missing);  // unused where there are no tasks
       ((!missing && !result ? missing = result.error() : missing), ...);
     };
     std::apply(look_for_error, results);

@@ -117,6 +117,20 @@ TEST(ReactorRunTest, PostsAndCallsOfATaskKeepTheirOrder) {
   EXPECT_EQ(log, (Log{"first post", "second post", "call 1", "post 2", "call 3", "post 4"}));
 }
 
+// C-021: a call that is running is past cancelling.
+TEST(ReactorRunTest, CallThatCancelsItselfRunsOn) {
+  VirtualReactor reactor;
+  Log log;
+  JoinHandle<void> handle;
+  handle = reactor->call_soon([&] {
+    handle.cancel();
+    log.push_back("runs on");
+  });
+  reactor->run();
+  EXPECT_EQ(log, Log{"runs on"});
+  EXPECT_TRUE(handle.take());
+}
+
 // C-009: the task stays, and goes on in the next run.
 TEST(ReactorRunTest, StopEndsRunUntilEarlyAndSaysSo) {
   VirtualReactor reactor;
