@@ -279,6 +279,9 @@ std::string_view to_string(OperationKind kind) noexcept {
     case OperationKind::channel_receive: return "channel receive";
     case OperationKind::join: return "join";
     case OperationKind::spawn_process: return "spawn process";
+    case OperationKind::execute: return "execute";
+    case OperationKind::change_directory: return "change directory";
+    case OperationKind::redirect: return "redirect";
     case OperationKind::wait_process: return "wait process";
     case OperationKind::signal: return "signal";
     case OperationKind::offload: return "offload";

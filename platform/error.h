@@ -78,6 +78,9 @@ enum class OperationKind : std::uint8_t {
   channel_receive,
   join,
   spawn_process,
+  execute,           // the three steps of a child on its way to its program
+  change_directory,
+  redirect,          // giving it its descriptors
   wait_process,
   signal,
   offload,

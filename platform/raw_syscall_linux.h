@@ -21,26 +21,58 @@ inline long word(T argument) noexcept {
   }
 }
 
+// For what runs in a child that still shares its parent's memory: a sanitizer would take it for the parent's thread, and
+// a stack protector would look into that thread's storage.
+#if defined(__clang__)
+#define GYRE_BARE __attribute__((disable_sanitizer_instrumentation, no_stack_protector))
+#else
+#define GYRE_BARE __attribute__((no_sanitize("address", "thread", "undefined"), no_stack_protector))
+#endif
+
 // The one place that knows processors (like check.h knows builds).
 #if defined(__x86_64__)
 
+// Starts a process as clone() does with these flags: it shares the descriptors' numbers but not the stack, and begins in
+// `run(argument)`, which never returns, on the stack that ends at `stack_end` (16-aligned). Returns in the parent only,
+// and stores the pidfd (CLONE_PIDFD).
+inline long raw_clone(unsigned long flags, void* stack_end, int* pidfd, void (*run)(void*),
+                      void* argument) noexcept {
+  long result;
+  register long r10 asm("r10") = 0;
+  register long r8 asm("r8") = 0;
+  asm volatile(
+      "syscall\n\t"
+      "test %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xor %%ebp, %%ebp\n\t"  // the end of the child's frames, for debuggers
+      "mov %[argument], %%rdi\n\t"
+      "call *%[run]\n\t"
+      "ud2\n"
+      "1:"
+      : "=a"(result)
+      : "0"(56L), "D"(flags), "S"(stack_end), "d"(pidfd), "r"(r10), "r"(r8), [run] "r"(run),
+        [argument] "r"(argument)
+      : "rcx", "r11", "memory", "cc");
+  return result;
+}
+
 // The kernel overwrites rcx and r11. "memory": it may read and write whatever the arguments point to.
-inline long raw_syscall(long number) noexcept {
+GYRE_BARE inline long raw_syscall(long number) noexcept {
   long result;
   asm volatile("syscall" : "=a"(result) : "0"(number) : "rcx", "r11", "memory");
   return result;
 }
-inline long raw_syscall(long number, long a) noexcept {
+GYRE_BARE inline long raw_syscall(long number, long a) noexcept {
   long result;
   asm volatile("syscall" : "=a"(result) : "0"(number), "D"(a) : "rcx", "r11", "memory");
   return result;
 }
-inline long raw_syscall(long number, long a, long b) noexcept {
+GYRE_BARE inline long raw_syscall(long number, long a, long b) noexcept {
   long result;
   asm volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b) : "rcx", "r11", "memory");
   return result;
 }
-inline long raw_syscall(long number, long a, long b, long c) noexcept {
+GYRE_BARE inline long raw_syscall(long number, long a, long b, long c) noexcept {
   long result;
   asm volatile("syscall"
                : "=a"(result)
@@ -48,7 +80,7 @@ inline long raw_syscall(long number, long a, long b, long c) noexcept {
                : "rcx", "r11", "memory");
   return result;
 }
-inline long raw_syscall(long number, long a, long b, long c, long d) noexcept {
+GYRE_BARE inline long raw_syscall(long number, long a, long b, long c, long d) noexcept {
   long result;
   register long r10 asm("r10") = d;
   asm volatile("syscall"
@@ -57,7 +89,7 @@ inline long raw_syscall(long number, long a, long b, long c, long d) noexcept {
                : "rcx", "r11", "memory");
   return result;
 }
-inline long raw_syscall(long number, long a, long b, long c, long d, long e) noexcept {
+GYRE_BARE inline long raw_syscall(long number, long a, long b, long c, long d, long e) noexcept {
   long result;
   register long r10 asm("r10") = d;
   register long r8 asm("r8") = e;
@@ -67,7 +99,7 @@ inline long raw_syscall(long number, long a, long b, long c, long d, long e) noe
                : "rcx", "r11", "memory");
   return result;
 }
-inline long raw_syscall(long number, long a, long b, long c, long d, long e, long f) noexcept {
+GYRE_BARE inline long raw_syscall(long number, long a, long b, long c, long d, long e, long f) noexcept {
   long result;
   register long r10 asm("r10") = d;
   register long r8 asm("r8") = e;
@@ -84,7 +116,29 @@ inline void pause_instruction() noexcept { asm volatile("pause" ::: "memory"); }
 
 #elif defined(__aarch64__)
 
-inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+inline long raw_clone(unsigned long flags, void* stack_end, int* pidfd, void (*run)(void*),
+                      void* argument) noexcept {
+  register long x8 asm("x8") = 220;
+  register long x0 asm("x0") = static_cast<long>(flags);
+  register void* x1 asm("x1") = stack_end;
+  register int* x2 asm("x2") = pidfd;
+  register long x3 asm("x3") = 0;
+  register long x4 asm("x4") = 0;
+  asm volatile(
+      "svc 0\n\t"
+      "cbnz x0, 1f\n\t"
+      "mov x29, xzr\n\t"
+      "mov x0, %[argument]\n\t"
+      "blr %[run]\n\t"
+      "brk #1\n"
+      "1:"
+      : "+r"(x0)
+      : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), [run] "r"(run), [argument] "r"(argument)
+      : "memory", "cc");
+  return x0;
+}
+
+GYRE_BARE inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
                         long f = 0) noexcept {
   register long x8 asm("x8") = number;
   register long x0 asm("x0") = a;

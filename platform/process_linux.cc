@@ -1,0 +1,224 @@
+#include <gyre/platform/process.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <gyre/platform/syscalls_child_linux.h>
+#include <gyre/platform/syscalls_linux.h>
+
+namespace gyre {
+namespace {
+
+constexpr int id_type_pidfd = 3;  // P_PIDFD, Linux 5.4
+
+// Pointers to the strings, and a null.
+std::vector<char*> pointers_to(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
+  for (std::string& text : strings) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+sys::ChildPlan::Placement placement_of(ProcessGroup group) noexcept {
+  switch (group) {
+    case ProcessGroup::inherited: break;
+    case ProcessGroup::own_group: return sys::ChildPlan::Placement::own_group;
+    case ProcessGroup::own_session: return sys::ChildPlan::Placement::own_session;
+  }
+  return sys::ChildPlan::Placement::with_parent;
+}
+
+// Sorted by target. 0, 1 and 2 are inherited where nothing else is said.
+Result<std::vector<sys::ChildRedirect>> redirects_of(const ChildProgram& program) {
+  std::vector<sys::ChildRedirect> redirects;
+  for (const ChildDescriptor& entry : program.descriptors) {
+    redirects.push_back({.target = entry.target, .source = static_cast<int>(entry.source)});
+  }
+  for (int standard = 0; standard <= 2; ++standard) {
+    const bool is_given = std::any_of(redirects.begin(), redirects.end(),
+                                      [&](const auto& entry) { return entry.target == standard; });
+    if (!is_given) redirects.push_back({.target = standard, .source = standard, .may_be_closed = true});
+  }
+  std::sort(redirects.begin(), redirects.end(),
+            [](const auto& a, const auto& b) { return a.target < b.target; });
+  for (std::size_t i = 0; i < redirects.size(); ++i) {
+    const bool is_repeated = i > 0 && redirects[i].target == redirects[i - 1].target;
+    if (is_repeated || redirects[i].target < 0) return Error::system(EINVAL, OperationKind::redirect);
+  }
+  return redirects;
+}
+
+OperationKind operation_of(sys::ChildStep step) noexcept {
+  switch (step) {
+    case sys::ChildStep::redirect: return OperationKind::redirect;
+    case sys::ChildStep::change_directory: return OperationKind::change_directory;
+    case sys::ChildStep::execute: return OperationKind::execute;
+    case sys::ChildStep::none: case sys::ChildStep::placement: break;
+  }
+  return OperationKind::spawn_process;
+}
+
+}  // namespace
+
+std::string ExitStatus::to_string() const {
+  return signal != 0 ? "killed by signal " + std::to_string(signal) : "exit status " + std::to_string(code);
+}
+
+struct ChildStart::Memory {
+  explicit Memory(const ChildProgram& given) : program(given) {}
+
+  ChildProgram program;
+  std::vector<char*> paths;
+  std::vector<char*> arguments;
+  std::vector<char*> environment;
+  std::vector<sys::ChildRedirect> redirects;
+  sys::ChildPlan plan;
+  UniqueFd report;
+  UniqueFd pidfd;
+  std::int64_t id = 0;
+  bool is_left = false;  // the child uses none of this any more
+};
+
+ChildStart::ChildStart(std::unique_ptr<Memory> memory) noexcept : memory_(std::move(memory)) {}
+ChildStart::ChildStart(ChildStart&&) noexcept = default;
+
+ChildStart::~ChildStart() {
+  if (memory_ == nullptr || memory_->is_left) return;
+  memory_->report.reset();
+  memory_->pidfd.reset();
+  static_cast<void>(memory_.release());
+}
+
+Result<ChildStart> ChildStart::begin(const ChildProgram& program) {
+  auto memory = std::make_unique<Memory>(program);
+  Result<std::vector<sys::ChildRedirect>> redirects = redirects_of(program);
+  if (!redirects) return redirects.error();
+  memory->redirects = std::move(*redirects);
+  memory->paths = pointers_to(memory->program.paths);
+  memory->arguments = pointers_to(memory->program.arguments);
+  memory->environment = pointers_to(memory->program.environment);
+
+  UniqueFd ends[2];
+  const Result<void> piped = sys::pipe2(ends, O_NONBLOCK);
+  if (!piped) return piped.error().with(OperationKind::spawn_process);
+  sys::ChildPlan& plan = memory->plan;
+  plan.paths = memory->paths.data();
+  plan.arguments = memory->arguments.data();
+  plan.environment = memory->environment.data();
+  plan.directory = program.directory.empty() ? nullptr : memory->program.directory.c_str();
+  plan.redirects = memory->redirects.data();
+  plan.redirects_count = memory->redirects.size();
+  plan.report = static_cast<std::int32_t>(ends[1].get());
+  plan.placement = placement_of(program.group);
+  plan.dies_with = program.dies_with_parent ? sys::getpid() : 0;
+  memory->id = sys::start_child(plan, memory->pidfd);
+  if (memory->id < 0) {
+    return Error::system(static_cast<std::int32_t>(-memory->id), OperationKind::spawn_process);
+  }
+  memory->report = std::move(ends[0]);
+  return ChildStart(std::move(memory));
+}
+
+NativeDescriptor ChildStart::report() const noexcept { return memory_->report.get(); }
+std::int64_t ChildStart::id() const noexcept { return memory_->id; }
+NativeDescriptor ChildStart::pidfd() const noexcept { return memory_->pidfd.get(); }
+UniqueFd ChildStart::take_pidfd() noexcept { return std::move(memory_->pidfd); }
+
+Result<void> ChildStart::finish() noexcept {
+  sys::ChildReport report;
+  const std::int64_t count = sys::read(memory_->report.get(), &report, sizeof(report));
+  GYRE_CHECK_HINT(count != -EAGAIN, "the child has not reported yet");
+  memory_->report.reset();
+  if (count != static_cast<std::int64_t>(sizeof(report))) {
+    memory_->is_left = true;  // the pipe was closed by execve, or by the end, and both let go of the memory before
+    return {};
+  }
+  // The child still stands on its stack, in exit_group.
+  const Error error = Error::system(report.error, operation_of(report.step));
+  const ChildProgram& program = memory_->program;
+  switch (report.step) {
+    case sys::ChildStep::execute: return error.at(Place::text(program.arguments.front()));
+    case sys::ChildStep::change_directory: return error.at(Place::text(program.directory));
+    case sys::ChildStep::redirect:
+      return error.at(Place::text("descriptor " + std::to_string(report.detail)));
+    case sys::ChildStep::none: case sys::ChildStep::placement: break;
+  }
+  return error;
+}
+
+void ChildStart::note_end() noexcept { memory_->is_left = true; }
+
+Result<void> send_signal(NativeDescriptor pidfd, int signal) noexcept {
+  return sys::pidfd_send_signal(pidfd, signal);
+}
+
+std::optional<Result<ExitStatus>> try_reap(NativeDescriptor pidfd) noexcept {
+  siginfo_t info{};
+  const std::int64_t result = sys::waitid(id_type_pidfd, pidfd, &info, WEXITED | WNOHANG);
+  if (result < 0) {
+    return Error::system(static_cast<std::int32_t>(-result), OperationKind::wait_process);
+  }
+  if (info.si_pid == 0) return std::nullopt;
+  ExitStatus status;
+  (info.si_code == CLD_EXITED ? status.code : status.signal) = info.si_status;
+  return status;
+}
+
+std::optional<Result<ExitStatus>> reap_within(NativeDescriptor pidfd, Duration limit) noexcept {
+  const Instant deadline = sys::monotonic_now() + limit;
+  for (;;) {  // bound: the deadline
+    const std::optional<Result<ExitStatus>> reaped = try_reap(pidfd);
+    const Instant now = sys::monotonic_now();
+    if (reaped || now >= deadline) return reaped;
+    pollfd entry{.fd = static_cast<int>(pidfd), .events = POLLIN, .revents = 0};
+    sys::poll(&entry, 1, deadline - now);
+  }
+}
+
+std::vector<std::string> program_paths(std::string_view program,
+                                       const std::vector<std::string>& environment) {
+  if (program.find('/') != program.npos) return {std::string(program)};
+  constexpr std::string_view name = "PATH=";
+  std::string_view search = "/usr/local/bin:/usr/bin:/bin";
+  for (const std::string& entry : environment) {
+    if (entry.starts_with(name)) search = std::string_view(entry).substr(name.size());
+  }
+  std::vector<std::string> paths;
+  for (std::size_t begin = 0; begin <= search.size();) {
+    const std::size_t end = std::min(search.find(':', begin), search.size());
+    std::string path(search.substr(begin, end - begin));
+    // An empty entry is the current directory, by tradition.
+    path += path.empty() ? "./" : "/";
+    paths.push_back(path + std::string(program));
+    begin = end + 1;
+  }
+  return paths;
+}
+
+std::vector<std::string> current_environment() {
+  std::vector<std::string> environment;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    environment.emplace_back(*entry);
+  }
+  return environment;
+}
+
+Result<DescriptorPair> open_blocking_pipe() noexcept {
+  UniqueFd ends[2];
+  const Result<void> made = sys::pipe2(ends, 0);
+  if (!made) return made.error();
+  return DescriptorPair{std::move(ends[0]), std::move(ends[1])};
+}
+
+Result<UniqueFd> open_null_device() noexcept {
+  const std::int64_t fd = sys::openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+  if (fd < 0) {
+    return Error::system(static_cast<std::int32_t>(-fd), OperationKind::open_file).at(Place::text("/dev/null"));
+  }
+  return UniqueFd(static_cast<NativeDescriptor>(fd));
+}
+
+}  // namespace gyre
