@@ -303,8 +303,10 @@ void Process::drop() noexcept {
   if (watch_ != nullptr) std::exchange(watch_, nullptr)->abandon(true);
 }
 
-void Process::detach() noexcept {
-  if (watch_ != nullptr) std::exchange(watch_, nullptr)->abandon(false);
+std::int64_t Process::detach() noexcept {
+  const std::int64_t number = id();
+  std::exchange(watch_, nullptr)->abandon(false);
+  return number;
 }
 
 std::int64_t Process::id() const noexcept { return watch_->id; }

@@ -169,8 +169,8 @@ class Process {
   Result<void> kill() noexcept;       // SIGKILL
   // Asks it to end; after `grace`, kills it; waits for the end. Not cancellable, but bounded by `grace` and 10 s.
   [[nodiscard]] Task<Result<ExitStatus>> stop(Duration grace = std::chrono::seconds(5));
-  // The child is no longer this object's: it runs on, and the reactor reaps it.
-  void detach() noexcept;
+  // The child is no longer this object's: it runs on, and the reactor reaps it. Returns its number.
+  std::int64_t detach() noexcept;
 
   // Writes `bytes` to the input and closes it, collects output and errors to their ends, all at once, and waits for the
   // child's end. That the child does not read all its input is no error. When it is cancelled, or fails otherwise, the

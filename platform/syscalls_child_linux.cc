@@ -17,7 +17,7 @@ constexpr long highest_descriptor = 0x7fffffff;
 
 // Everything from here to run_child() runs in the child, in the parent's memory.
 
-GYRE_BARE [[noreturn]] void fail(const ChildPlan& plan, ChildStep step, long error, int detail) noexcept {
+[[noreturn]] GYRE_BARE void fail(const ChildPlan& plan, ChildStep step, long error, int detail) noexcept {
   ChildReport report;
   report.step = step;
   report.error = static_cast<std::int32_t>(-error);

@@ -97,7 +97,8 @@ class JoinHandle {
   class [[nodiscard]] Awaiter {
    public:
     explicit Awaiter(JoinHandle& handle) noexcept : handle_(handle) {
-      GYRE_CHECK_HINT(handle.frame_, "awaited an empty JoinHandle: it was moved from, or its result was taken");
+      GYRE_CHECK_HINT(handle.frame_ || handle.refused_,
+                      "awaited an empty JoinHandle: it was moved from, or its result was taken");
     }
     Awaiter(const Awaiter&) = delete;
     Awaiter& operator=(const Awaiter&) = delete;
