@@ -10,6 +10,7 @@
 #include <gyre/net/process.h>
 #include <gyre/net/resolver.h>
 #include <gyre/net/server.h>
+#include <gyre/net/socket_options.h>
 #include <gyre/net/stream.h>
 #include <gyre/net/stream_concepts.h>
 #include <gyre/net/tcp_listener.h>

@@ -7,13 +7,6 @@
 
 namespace gyre {
 
-Result<Endpoint> Listener::local_endpoint() const noexcept {
-  if (descriptor_ == nullptr) return Error(Errc::closed, OperationKind::address);
-  const Result<SocketAddress> address = local_address(descriptor_->native);
-  if (!address) return address.error();
-  return Endpoint(*address);
-}
-
 Result<void> Listener::open(UniqueFd socket) {
   const Result<int> listening = get_option(socket.get(), SocketOption::listening);
   if (!listening) return listening.error();

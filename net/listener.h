@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <utility>
 
-#include <gyre/net/endpoint.h>
 #include <gyre/net/stream.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
@@ -77,8 +76,6 @@ class Listener {
   ~Listener() { close(); }
 
   bool is_open() const noexcept { return descriptor_ != nullptr; }
-  // Errors: Errc::closed.
-  [[nodiscard]] Result<Endpoint> local_endpoint() const noexcept;
   // Closes at once; connections that wait to be accepted are reset. Precondition: no accept is in flight.
   void close() noexcept {
     if (descriptor_ != nullptr) poller_->close(*std::exchange(descriptor_, nullptr));

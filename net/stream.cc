@@ -89,6 +89,27 @@ void WriteAllAwaiter::cancel(void* leaf, TaskContext&) noexcept {
 
 }  // namespace detail
 
+Result<void> Stream::attach(UniqueFd fd, DescriptorKind kind) {
+  Poller& poller = this_reactor().poller();
+  const Result<Descriptor*> descriptor = poller.attach(std::move(fd), kind);
+  if (!descriptor) return descriptor.error();
+  drop();
+  poller_ = &poller;
+  descriptor_ = *descriptor;
+  return {};
+}
+
+Task<Result<void>> Stream::connect_to(const Endpoint& peer) {
+  SocketAddress address = peer.address();
+  Operation& operation = open().output;
+  operation.kind = OperationKind::connect;
+  operation.flags = 0;
+  operation.address = &address;
+  const Result<std::size_t> connected = co_await OperationAwaiter(operation);
+  if (!connected) co_return connected.error().at(peer.place());
+  co_return Result<void>{};
+}
+
 Task<Result<void>> Stream::read_exactly(std::span<std::byte> buffer, std::size_t* received) {
   std::size_t filled = 0;
   if (received != nullptr) *received = 0;

@@ -12,6 +12,7 @@
 #include <span>
 #include <utility>
 
+#include <gyre/net/endpoint.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
 #include <gyre/reactor/io.h>
@@ -241,17 +242,18 @@ class Stream {
   std::uint64_t bytes_sent() const noexcept { return open().bytes_sent; }
 
   // The descriptor, which stays the stream's.
-  NativeDescriptor native() noexcept { return open().native; }
+  NativeDescriptor native() const noexcept { return open().native; }
 
  protected:
-  Stream(Poller& poller, Descriptor& descriptor) noexcept
-      : poller_(&poller), descriptor_(&descriptor) {}
+  // Takes over a descriptor, which this thread's reactor then watches. On failure it is closed.
+  Result<void> attach(UniqueFd fd, DescriptorKind kind);
+  // Connects a fresh socket. Errors name `peer`.
+  [[nodiscard]] Task<Result<void>> connect_to(const Endpoint& peer);
 
   Descriptor& open() const noexcept {
     GYRE_CHECK_HINT(descriptor_ != nullptr, "the stream is not open: closed, or moved from");
     return *descriptor_;
   }
-  Poller& poller() const noexcept { return *poller_; }
   Operation* input() noexcept { return descriptor_ != nullptr ? &descriptor_->input : nullptr; }
   Operation* output() noexcept { return descriptor_ != nullptr ? &descriptor_->output : nullptr; }
 

@@ -9,6 +9,7 @@
 
 namespace gyre {
 
+// Options that must be set before a socket listens. Others: set_option().
 struct ListenOptions {
   int backlog = 4096;        // connections that may wait to be accepted; the system cuts it
   bool reuse_address = true; // bind although old connections linger
@@ -16,7 +17,7 @@ struct ListenOptions {
   bool only_v6 = true;       // an IPv6 listener leaves IPv4 alone
 };
 
-class TcpListener : public Listener {
+class TcpListener : public Listener, public SocketAccess<TcpListener> {
  public:
   TcpListener() noexcept = default;
 

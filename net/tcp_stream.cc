@@ -1,23 +1,52 @@
 #include <gyre/net/tcp_stream.h>
 
 #include <gyre/platform/socket.h>
-#include <gyre/reactor/reactor.h>
 
 namespace gyre {
 
-Task<Result<TcpStream>> TcpStream::connect(Endpoint peer) {
+namespace {
+
+// What can be done before the reactor comes in. Errors name `peer` or `options.local`.
+Result<UniqueFd> open_client(const Endpoint& peer, const TcpConnectOptions& options) {
   Result<UniqueFd> socket = open_socket(peer.family(), SocketType::stream);
-  if (!socket) co_return socket.error().with(OperationKind::connect).at(peer.place());
-  const Result<void> no_delay = gyre::set_option(socket->get(), SocketOption::no_delay, 1);
-  if (!no_delay) co_return no_delay.error().at(peer.place());
+  if (!socket) return socket.error().with(OperationKind::connect).at(peer.place());
+  const NativeDescriptor fd = socket->get();
+  const bool is_bound = options.local.family() != AddressFamily::none;
+  const Result<int> send_buffer = detail::to_option_number(options.send_buffer, OptionUnit::bytes);
+  if (!send_buffer) return send_buffer.error().at(peer.place());
+  const Result<int> receive_buffer = detail::to_option_number(options.receive_buffer, OptionUnit::bytes);
+  if (!receive_buffer) return receive_buffer.error().at(peer.place());
+  struct Setting {
+    SocketOption option;
+    int value;
+    bool applies;
+  };
+  const Setting settings[] = {{SocketOption::no_delay, 1, options.no_delay},
+                              {SocketOption::reuse_address, 1, is_bound && options.reuse_address},
+                              {SocketOption::fast_open_connect, 1, options.fast_open},
+                              {SocketOption::send_buffer, *send_buffer, *send_buffer != 0},
+                              {SocketOption::receive_buffer, *receive_buffer, *receive_buffer != 0}};
+  for (const Setting& setting : settings) {
+    if (!setting.applies) continue;
+    const Result<void> set = set_option(fd, setting.option, setting.value);
+    if (!set) return set.error().at(peer.place());
+  }
+  if (is_bound) {
+    const Result<void> bound = bind_socket(fd, options.local.address());
+    if (!bound) return bound.error().at(options.local.place());
+  }
+  return socket;
+}
+
+}  // namespace
+
+Task<Result<TcpStream>> TcpStream::connect(Endpoint peer, TcpConnectOptions options) {
+  Result<UniqueFd> socket = open_client(peer, options);
+  if (!socket) co_return socket.error();
   Result<TcpStream> stream = adopt(std::move(*socket));
   if (!stream) co_return stream.error().at(peer.place());
-  Operation& operation = stream->open().output;
-  operation.kind = OperationKind::connect;
-  operation.flags = 0;
-  operation.address = &peer.address();
-  const Result<std::size_t> connected = co_await OperationAwaiter(operation);
-  if (!connected) co_return connected.error().at(peer.place());
+  const Result<void> connected = co_await stream->connect_to(peer);
+  if (!connected) co_return connected.error();
   co_return stream;
 }
 
@@ -36,22 +65,10 @@ Result<std::pair<TcpStream, TcpStream>> TcpStream::pair() {
 }
 
 Result<TcpStream> TcpStream::adopt(UniqueFd socket) {
-  Poller& poller = this_reactor().poller();
-  const Result<Descriptor*> descriptor = poller.attach(std::move(socket), DescriptorKind::socket);
-  if (!descriptor) return descriptor.error();
-  return TcpStream(poller, **descriptor);
-}
-
-Result<Endpoint> TcpStream::local_endpoint() const noexcept {
-  const Result<SocketAddress> address = local_address(open().native);
-  if (!address) return address.error();
-  return Endpoint(*address);
-}
-
-Result<Endpoint> TcpStream::peer_endpoint() const noexcept {
-  const Result<SocketAddress> address = peer_address(open().native);
-  if (!address) return address.error();
-  return Endpoint(*address);
+  TcpStream stream;
+  const Result<void> attached = stream.attach(std::move(socket), DescriptorKind::socket);
+  if (!attached) return attached.error();
+  return stream;
 }
 
 }  // namespace gyre
