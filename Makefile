@@ -37,7 +37,7 @@ OUT     := $(BUILD)/$(MODE)
 SOURCES := $(call ours,platform/*.cc task/*.cc reactor/*.cc net/*.cc)
 HEADERS := $(filter-out %_linux.h %_linux_detail.h %_posix.h %_windows.h,$(wildcard gyre.h platform/*.h task/*.h reactor/*.h net/*.h))
 OBJECTS := $(SOURCES:%.cc=$(OUT)/%.o)
-SUPPORT := $(patsubst %.cc,$(OUT)/%.o,$(call ours,tests/support/*.cc))
+SUPPORT := $(patsubst %.cc,$(OUT)/%.o,$(call ours,tests/support/*.cc tests/support/*/*.cc))
 STRESS  := $(patsubst tests/%.cc,%,$(call ours,tests/*_stress_test.cc))
 TESTS   := $(filter-out $(STRESS),$(patsubst tests/%.cc,%,$(call ours,tests/*_test.cc)))
 BENCHES := $(patsubst bench/%.cc,%,$(call ours,bench/*_bench.cc))
@@ -88,7 +88,7 @@ $(OUT)/flags: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 $(OUT)/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
-	$(SAY)$(COMPILE) $(if $(filter tests/%,$<),$(TESTS_$(MODE))) -MMD -MP -c $< -o $@
+	$(SAY)$(COMPILE) $(if $(filter tests/%,$<),$(TESTS_$(MODE))) $(if $(filter tests/kqueue_% tests/support/kqueue/%,$<),-isystem tests/support/kqueue) -MMD -MP -c $< -o $@
 $(OUT)/pic/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
 	$(SAY)$(COMPILE) -fPIC -MMD -MP -c $< -o $@

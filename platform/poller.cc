@@ -21,6 +21,8 @@ constexpr Backend backends[] = {
 #if defined(__linux__)
     {"epoll", make_epoll_poller},
     {"io_uring", make_io_uring_poller},
+#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
+    {"kqueue", make_kqueue_poller},
 #else
 #error "platform/poller.cc knows no poller for this system"
 #endif

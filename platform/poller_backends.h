@@ -15,4 +15,7 @@ Result<std::unique_ptr<Poller>> make_epoll_poller(const PollerOptions& options);
 // Errors: function_not_supported, operation_not_permitted, permission_denied, not_enough_memory, too_many_files_open.
 Result<std::unique_ptr<Poller>> make_io_uring_poller(const PollerOptions& options);
 
+// macOS, the BSDs. Errors: too_many_files_open, not_enough_memory.
+Result<std::unique_ptr<Poller>> make_kqueue_poller(const PollerOptions& options);
+
 }  // namespace gyre

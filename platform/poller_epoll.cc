@@ -34,14 +34,16 @@ class EpollPoller final : public ReadinessPoller {
     epoll_event event{};
     event.events = all_events;
     event.data.u64 = DescriptorTable::id(descriptor).token();
+    ++stats_.system_calls;
     const std::int64_t result = sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor.native, &event);
     // ENOSPC is the user's limit on watches (fs.epoll.max_user_watches), not a full disk.
     return result == -ENOSPC ? -EMFILE : result;
   }
 
   // ENOENT and EPERM: it was not there. Nobody could do anything about the others.
-  void unwatch(Descriptor& descriptor) noexcept override {
+  void unwatch(Descriptor& descriptor, [[maybe_unused]] bool closes) noexcept override {
     epoll_event event{};  // before Linux 2.6.9 it had to be there
+    ++stats_.system_calls;
     (void)sys::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor.native, &event);
   }
 

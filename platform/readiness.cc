@@ -54,7 +54,6 @@ Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) no
   }
   bool watched = false;
   if (result == 0 && kind != DescriptorKind::file) {
-    ++stats_.system_calls;
     result = watch(*descriptor);
     watched = result != -EPERM;
     if (!watched) result = 0;
@@ -70,26 +69,23 @@ Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) no
 
 // The registration belongs to the open file, not to its number: it would outlive close() if somebody else (a child, a
 // duplicate) holds the file, and then report for ever events that nobody can stop. So it is always taken out first.
-void ReadinessPoller::forget(Descriptor& descriptor) noexcept {
+void ReadinessPoller::forget(Descriptor& descriptor, bool closes) noexcept {
   GYRE_CHECK_HINT(descriptor.operations == 0, "operations of the descriptor are in flight");
   GYRE_CHECK_HINT(descriptor.native != no_descriptor, "the descriptor is not attached");
-  if (is_watched(descriptor)) {
-    ++stats_.system_calls;
-    unwatch(descriptor);
-  }
+  if (is_watched(descriptor)) unwatch(descriptor, closes);
   table_.remove(descriptor);
 }
 
 UniqueFd ReadinessPoller::detach(Descriptor& descriptor) noexcept {
   UniqueFd fd(descriptor.native);
-  forget(descriptor);
+  forget(descriptor, false);
   return fd;
 }
 
 void ReadinessPoller::close(Descriptor& descriptor) noexcept {
   const NativeDescriptor native = descriptor.native;
   const bool is_foreign = kind_of(descriptor) == DescriptorKind::foreign;
-  forget(descriptor);
+  forget(descriptor, !is_foreign);
   if (is_foreign) return;
   ++stats_.system_calls;
   sys::close(native);
@@ -103,16 +99,14 @@ void ReadinessPoller::note_idle(Descriptor& descriptor) noexcept {
   }
   // An event that a parked operation waits for may still come.
   if (descriptor.parked_input != nullptr || descriptor.parked_output != nullptr) return;
-  ++stats_.system_calls;
   ++stats_.quarantined;
-  unwatch(descriptor);
+  unwatch(descriptor, false);
   // Nobody tells us any more what is ready, so everything may be.
   descriptor.state |= quarantined | may_read | may_write;
 }
 
 void ReadinessPoller::restore(Descriptor& descriptor) noexcept {
   descriptor.state &= static_cast<std::uint16_t>(~(quarantined | idle_all));
-  ++stats_.system_calls;
   const std::int64_t result = watch(descriptor);
   if (result >= 0) return;
   descriptor.state |= quarantined;

@@ -60,9 +60,10 @@ class ReadinessPoller : public Poller {
   // What a system has to provide.
 
   // Registers `descriptor`, edge-triggered, under its SlotId. What is ready already counts as an edge.
-  // 0, or a negated errno; EPERM: it is always ready.
+  // 0, or a negated errno; EPERM: it is always ready. Counts its system calls, as unwatch() does.
   virtual std::int64_t watch(Descriptor& descriptor) noexcept = 0;
-  virtual void unwatch(Descriptor& descriptor) noexcept = 0;
+  // `closes`: the descriptor is about to be closed.
+  virtual void unwatch(Descriptor& descriptor, bool closes) noexcept = 0;
   // Waits at most `timeout` (zero: not at all; Duration::max(): for ever) and calls on_event() for each event. Returns the number of events,
   // without those of signal(). May return early.
   virtual std::size_t fetch(Duration timeout) noexcept = 0;
@@ -156,7 +157,7 @@ class ReadinessPoller : public Poller {
   void end(Operation& operation, std::int64_t result) noexcept;
   void take_back(Operation& operation) noexcept;
   void take_from_worker() noexcept;
-  void forget(Descriptor& descriptor) noexcept;
+  void forget(Descriptor& descriptor, bool closes) noexcept;
   void restore(Descriptor& descriptor) noexcept;
   void note_idle(Descriptor& descriptor) noexcept;
   bool stop_sleeping() noexcept;

@@ -108,6 +108,8 @@ const std::vector<CallFaults>& call_faults() {
       {SYS_getpeername, "getpeername", for_ever, fail, {EINVAL, ENOBUFS}},
       {SYS_fstat, "fstat", for_ever, fail, {EOVERFLOW, ENOMEM}},
       {SYS_ppoll, "ppoll", for_long, fail, {EINTR, ENOMEM}},
+      {362, "kqueue", for_ever, fail, {EMFILE, ENFILE, ENOMEM}},
+      {363, "kevent", for_long, fail, {EINTR, ENOMEM}},
       {425, "io_uring_setup", for_ever, fail,
        {ENOSYS, EPERM, EACCES, EINVAL, ENOMEM, EMFILE, ENFILE}},
       {426, "io_uring_enter", for_long, fail, {EINTR, EAGAIN, EBUSY, ENOMEM, ETIME}},
@@ -203,7 +205,7 @@ void Scenario::open() {
   options.lent_buffers = 8;
   options.lent_buffer_size = 256;
   options.submissions_max = 16;
-  Result<std::unique_ptr<Poller>> poller = open_poller(backend_.name, options);
+  Result<std::unique_ptr<Poller>> poller = open_backend(backend_, options);
   opened_ = poller.has_value();
   if (!opened_) {
     note(poller.error().code());

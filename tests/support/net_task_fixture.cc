@@ -24,7 +24,7 @@ std::unique_ptr<Reactor> NetTaskFixture::open(ReactorOptions options) {
   options.scheduler.on_task_failure = [](void* owner, const TaskFailure& failure) noexcept {
     static_cast<NetTaskFixture*>(owner)->failures_.push_back(failure);
   };
-  Result<std::unique_ptr<Poller>> poller = open_poller(GetParam().name, options.poller);
+  Result<std::unique_ptr<Poller>> poller = open_backend(GetParam(), options.poller);
   GYRE_CHECK_HINT(poller.has_value(), "the backend was available a moment ago");
   options.with_poller = std::move(*poller);
   Result<std::unique_ptr<Reactor>> reactor = Reactor::create(std::move(options));

@@ -2,6 +2,8 @@
 
 #include <ostream>
 
+#include <gyre/platform/poller_backends.h>
+
 namespace gyre::test {
 
 std::ostream& operator<<(std::ostream& out, const Backend& backend) { return out << backend.label; }
@@ -21,14 +23,14 @@ bool is_built(std::string_view name) {
 
 }  // namespace
 
-bool is_available(const Backend& backend, std::string* why) {
-  if (!is_built(backend.name)) {
-    *why = "this build has no " + std::string(backend.name);
-    return false;
-  }
-  PollerOptions options;
+Result<std::unique_ptr<Poller>> open_backend(const Backend& backend, PollerOptions options) {
   options.tier = backend.tier;
-  const Result<std::unique_ptr<Poller>> poller = open_poller(backend.name, options);
+  if (backend.name == "kqueue" && !is_built("kqueue")) return make_kqueue_poller(options);
+  return open_poller(backend.name, options);
+}
+
+bool is_available(const Backend& backend, std::string* why) {
+  const Result<std::unique_ptr<Poller>> poller = open_backend(backend, {});
   if (poller) return true;
   const Error error = poller.error();
   *why = std::string(backend.name) + " is denied: " + error.to_string();
@@ -59,8 +61,7 @@ void PollerFixture::reopen(PollerOptions options) {
 }
 
 std::unique_ptr<Poller> PollerFixture::open(PollerOptions options) {
-  options.tier = GetParam().tier;
-  Result<std::unique_ptr<Poller>> poller = open_poller(GetParam().name, options);
+  Result<std::unique_ptr<Poller>> poller = open_backend(GetParam(), options);
   GYRE_CHECK_HINT(poller.has_value(), "the backend was available a moment ago");
   return std::move(*poller);
 }

@@ -27,6 +27,7 @@ inline constexpr Backend backends[] = {
     {"io_uring_basic", "io_uring", PollerOptions::Tier::basic},
     {"io_uring_net", "io_uring", PollerOptions::Tier::net},
     {"io_uring_full", "io_uring", PollerOptions::Tier::full},
+    {"kqueue", "kqueue", PollerOptions::Tier::full},  // on Linux over a double of its kernel
 };
 
 std::ostream& operator<<(std::ostream& out, const Backend& backend);
@@ -55,6 +56,9 @@ class PollerFixture : public testing::TestWithParam<Backend> {
 };
 
 std::string backend_label(const testing::TestParamInfo<Backend>& parameter);
+
+// As open_poller(), which does not know the pollers of other systems.
+Result<std::unique_ptr<Poller>> open_backend(const Backend& backend, PollerOptions options);
 
 // Whether this process may use the backend; if not, `why` says what the kernel answered.
 bool is_available(const Backend& backend, std::string* why);

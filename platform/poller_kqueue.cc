@@ -1,0 +1,196 @@
+// The kqueue poller (macOS, the BSDs): each descriptor has two filters, for input and for output, registered once and
+// edge-triggered (EV_CLEAR). Registrations are handed over with the next wait, so that they cost no call of their own.
+//
+// EV_EOF says that no more will come, not that nothing is left: the end is what a read of 0 says, and an error what the
+// call itself answers.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include <gyre/platform/check.h>
+#include <gyre/platform/poller_backends.h>
+#include <gyre/platform/readiness.h>
+#include <gyre/platform/syscalls_kqueue.h>
+
+namespace gyre {
+namespace {
+
+using Event = struct ::kevent;
+
+static_assert(sizeof(void*) == sizeof(std::uint64_t), "a token must fit into udata");
+
+// No slot has this number. The wake-up's identifier is its filter's own: descriptors of the same number are another's.
+constexpr std::uint64_t wake_token = ~std::uint64_t{0};
+constexpr std::uintptr_t wake_ident = 0;
+
+void* to_udata(std::uint64_t token) noexcept { return reinterpret_cast<void*>(token); }
+std::uint64_t to_token(const Event& event) noexcept { return reinterpret_cast<std::uint64_t>(event.udata); }
+
+Event change(std::uintptr_t ident, int filter, unsigned flags, std::uint64_t token) noexcept {
+  Event event{};
+  event.ident = ident;
+  event.filter = static_cast<decltype(event.filter)>(filter);
+  event.flags = static_cast<decltype(event.flags)>(flags);
+  event.udata = to_udata(token);
+  return event;
+}
+
+class KqueuePoller final : public ReadinessPoller {
+ public:
+  KqueuePoller(const PollerOptions& options, UniqueFd queue) noexcept
+      : ReadinessPoller(options), queue_(std::move(queue)) {}
+  ~KqueuePoller() override { stop_worker(); }
+
+  // The wake-up is an event of the queue's own. Errors: not_enough_memory.
+  Result<void> open() noexcept {
+    const Event wake = change(wake_ident, EVFILT_USER, EV_ADD | EV_CLEAR, wake_token);
+    std::int64_t result = -EINTR;
+    while (result == -EINTR) result = sys::kevent(queue_.get(), &wake, 1, nullptr, 0, Duration::zero());
+    if (result < 0) return Error::system(static_cast<std::int32_t>(-result), OperationKind::setup);
+    return {};
+  }
+
+  std::string_view name() const noexcept override { return "kqueue"; }
+
+  // Whoever sleeps on the queue itself hands over nothing: from now on changes are made at once.
+  NativeDescriptor native_handle() const noexcept override {
+    enter_foreign_loop();
+    auto& self = const_cast<KqueuePoller&>(*this);
+    self.hands_over_at_once_ = true;
+    self.make_changes();
+    return queue_.get();
+  }
+
+ protected:
+  std::int64_t watch(Descriptor& descriptor) noexcept override {
+    if (changes_count_ + 2 > changes_.size()) make_changes();
+    const auto ident = static_cast<std::uintptr_t>(descriptor.native);
+    const std::uint64_t token = DescriptorTable::id(descriptor).token();
+    add(change(ident, EVFILT_READ, EV_ADD | EV_CLEAR, token));
+    add(change(ident, EVFILT_WRITE, EV_ADD | EV_CLEAR, token));
+    if (hands_over_at_once_) make_changes();
+    return 0;
+  }
+
+  // The kernel forgets a descriptor that is closed, but what it has not been told yet it must never be told: the number may
+  // be another's by then.
+  void unwatch(Descriptor& descriptor, bool closes) noexcept override {
+    const std::uint64_t token = DescriptorTable::id(descriptor).token();
+    const bool is_unknown = drop_changes(token) && !has_refused_;
+    if (closes || is_unknown) return;
+    const auto ident = static_cast<std::uintptr_t>(descriptor.native);
+    const Event changes[] = {change(ident, EVFILT_READ, EV_DELETE | EV_RECEIPT, token),
+                             change(ident, EVFILT_WRITE, EV_DELETE | EV_RECEIPT, token)};
+    Event receipts[2];
+    ++stats_.system_calls;
+    // ENOENT: the kernel had refused it. EINTR: they have been made.
+    (void)sys::kevent(queue_.get(), changes, 2, receipts, 2, Duration::zero());
+  }
+
+  std::size_t fetch(Duration timeout) noexcept override {
+    // What memory was too short for is tried again before long.
+    if (has_refused_) timeout = std::min<Duration>(timeout, std::chrono::milliseconds(10));
+    has_refused_ = false;
+    const std::size_t made = std::exchange(changes_count_, 0);
+    const std::int64_t count = sys::kevent(queue_.get(), changes_.data(), static_cast<int>(made), events_.data(),
+                                           static_cast<int>(events_.size()), timeout);
+    if (count == -ENOMEM) refuse(made);
+    if (count == -EINTR) ++stats_.interrupted_waits;
+    return take(count);
+  }
+
+  void signal() const noexcept override {
+    Event wake = change(wake_ident, EVFILT_USER, 0, wake_token);
+    wake.fflags = NOTE_TRIGGER;
+    std::int64_t result = -EINTR;
+    while (result == -ENOMEM || result == -EINTR) result = sys::kevent(queue_.get(), &wake, 1, nullptr, 0, Duration::zero());
+  }
+
+ private:
+  void add(const Event& event) noexcept { changes_[changes_count_++] = event; }
+
+  // Whether there were any.
+  bool drop_changes(std::uint64_t token) noexcept {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < changes_count_; ++i) {
+      if (to_token(changes_[i]) != token) changes_[kept++] = changes_[i];
+    }
+    return std::exchange(changes_count_, kept) != kept;
+  }
+
+  // All of them stay to be made; that the first ones have been does no harm.
+  void refuse(std::size_t count) noexcept {
+    changes_count_ = count;
+    has_refused_ = true;
+  }
+
+  // Hands over what has been collected, without waiting; events that come with the answer count, too.
+  void make_changes() noexcept {
+    if (changes_count_ == 0) return;
+    ++stats_.system_calls;
+    (void)fetch(Duration::zero());
+    // Out of memory: the newest registrations must not overwrite what still has to be made.
+    GYRE_CHECK_HINT(changes_count_ + 2 <= changes_.size(), "the system has no memory for more descriptors");
+  }
+
+  // Returns the number of events, without the wake-up's.
+  std::size_t take(std::int64_t count) noexcept {
+    std::size_t events = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Event& event = events_[static_cast<std::size_t>(i)];
+      if (to_token(event) == wake_token) continue;
+      ++events;
+      if ((event.flags & EV_ERROR) != 0) [[unlikely]] {
+        on_refusal(event);
+      } else {
+        on_event(SlotId::from_token(to_token(event)), to_state(event));
+      }
+    }
+    return events;
+  }
+
+  // A registration that failed. ENOMEM: once more, later. Otherwise the descriptor cannot be watched, so it counts as ready for
+  // ever, and its calls tell what is wrong with it.
+  void on_refusal(const Event& event) noexcept {
+    const bool is_registration = (event.flags & EV_ADD) != 0;
+    if (!is_registration) return;
+    if (event.data == ENOMEM && changes_count_ < changes_.size()) {
+      add(change(event.ident, event.filter, EV_ADD | EV_CLEAR, to_token(event)));
+      has_refused_ = true;
+      return;
+    }
+    on_event(SlotId::from_token(to_token(event)), may_read | read_ended | may_write | write_ended);
+  }
+
+  static std::uint16_t to_state(const Event& event) noexcept {
+    const bool ended = (event.flags & EV_EOF) != 0;
+    if (event.filter == EVFILT_READ) return static_cast<std::uint16_t>(ended ? may_read | read_ended : may_read);
+    return static_cast<std::uint16_t>(ended ? may_write | write_ended : may_write);
+  }
+
+  const UniqueFd queue_;
+  bool hands_over_at_once_ = false;
+  bool has_refused_ = false;
+  std::size_t changes_count_ = 0;
+  std::array<Event, 256> changes_;
+  std::array<Event, 256> events_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Poller>> make_kqueue_poller(const PollerOptions& options) {
+  Result<UniqueFd> queue = sys::kqueue();
+  if (!queue) return queue.error();
+  std::unique_ptr<KqueuePoller> poller(new (std::nothrow) KqueuePoller(options, std::move(*queue)));
+  if (poller == nullptr) return Error::system(ENOMEM, OperationKind::setup);
+  const Result<void> opened = poller->open();
+  if (!opened) return opened.error();
+  return std::unique_ptr<Poller>(std::move(poller));
+}
+
+}  // namespace gyre
