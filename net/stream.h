@@ -245,6 +245,8 @@ class Stream {
   NativeDescriptor native() const noexcept { return open().native; }
 
  protected:
+  Stream(Poller& poller, Descriptor& descriptor) noexcept
+      : poller_(&poller), descriptor_(&descriptor) {}
   // Takes over a descriptor, which this thread's reactor then watches. On failure it is closed.
   Result<void> attach(UniqueFd fd, DescriptorKind kind);
   // Connects a fresh socket. Errors name `peer`.
