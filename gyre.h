@@ -6,6 +6,7 @@
 #include <gyre/net/connect.h>
 #include <gyre/net/duplex.h>
 #include <gyre/net/endpoint.h>
+#include <gyre/net/file.h>
 #include <gyre/net/listener.h>
 #include <gyre/net/process.h>
 #include <gyre/net/resolver.h>

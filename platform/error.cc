@@ -256,6 +256,11 @@ std::string_view to_string(OperationKind kind) noexcept {
     case OperationKind::readable: return "readable";
     case OperationKind::writable: return "writable";
     case OperationKind::open_file: return "open file";
+    case OperationKind::sync_file: return "sync file";
+    case OperationKind::resize_file: return "resize file";
+    case OperationKind::rename_file: return "rename file";
+    case OperationKind::remove_file: return "remove file";
+    case OperationKind::file_status: return "file status";
     case OperationKind::shutdown: return "shutdown";
     case OperationKind::close: return "close";
     case OperationKind::splice: return "splice";

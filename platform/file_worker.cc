@@ -46,10 +46,12 @@ std::int64_t make_file_call(const Operation& operation) noexcept {
     return sys::openat(AT_FDCWD, operation.path, native_open_flags(operation.size),
                        static_cast<unsigned>(operation.offset));
   }
+  if (operation.kind == OperationKind::sync_file) return sys::fsync(operation.descriptor->native);
   return transfer(operation, 0);
 }
 
 std::int64_t try_file_call(const Operation& operation) noexcept {
+  if (operation.kind == OperationKind::sync_file) return -EAGAIN;
   if (operation.kind == OperationKind::open_file) {
     const std::int64_t result =
         sys::open_cached(AT_FDCWD, operation.path, native_open_flags(operation.size),

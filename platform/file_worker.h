@@ -14,7 +14,7 @@
 namespace gyre {
 
 
-// Makes the call that `operation` (read_at, write_at, open_file) asks for, waiting for as long as it takes: >= 0 or a negated errno.
+// Makes the call that `operation` (read_at, write_at, open_file, sync_file) asks for, waiting for as long as it takes: >= 0 or a negated errno.
 std::int64_t make_file_call(const Operation& operation) noexcept;
 // The same without waiting: EAGAIN if that cannot be done.
 std::int64_t try_file_call(const Operation& operation) noexcept;

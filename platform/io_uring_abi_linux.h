@@ -43,6 +43,7 @@ enum Opcode : std::uint8_t {
   op_nop = 0,
   op_readv = 1,
   op_writev = 2,
+  op_fsync = 3,
   op_poll_add = 6,
   op_sendmsg = 9,
   op_recvmsg = 10,

@@ -274,6 +274,9 @@ void fill_entry(uring::Sqe& entry, Operation& operation, const IoUringFeatures& 
       entry.opcode = uring::op_poll_add;
       entry.op_flags = POLLOUT;
       return;
+    case OperationKind::sync_file:
+      entry.opcode = uring::op_fsync;
+      return;
     case OperationKind::open_file:
       entry.opcode = uring::op_openat;
       entry.fd = AT_FDCWD;

@@ -45,6 +45,7 @@
 //   readable         any         none                                   0 once a read would not block
 //   writable         any         none                                   0 once a write would not block
 //   open_file        none        path, size = OpenFlags, offset = mode  a new descriptor: close-on-exec
+//   sync_file        file        none                                   0 once what was written is on the medium
 //   shutdown         stream      size = ShutdownSide                    0
 //   close            any         none                                   0; the descriptor is gone
 //   splice           to          source = from, size = bytes at most    bytes, 0 at the end; one of the two is a pipe

@@ -337,7 +337,8 @@ bool ReadinessPoller::start_unparked(Operation& operation) noexcept {
   switch (operation.kind) {
     case OperationKind::read_at:
     case OperationKind::write_at:
-    case OperationKind::open_file: return start_file(operation);
+    case OperationKind::open_file:
+    case OperationKind::sync_file: return start_file(operation);
     case OperationKind::close: return start_close(operation);
     case OperationKind::shutdown: {
       // ShutdownSide is SHUT_RD, SHUT_WR, SHUT_RDWR.

@@ -73,6 +73,25 @@ Result<void> unlink(const char* path, const Site& site) noexcept {
   return answer(call_whole<SYS_unlinkat>(site, AT_FDCWD, path, 0), OperationKind::none);
 }
 
+Result<void> rename(const char* from, const char* to, const Site& site) noexcept {
+  return answer(call_whole<SYS_renameat2>(site, AT_FDCWD, from, AT_FDCWD, to, 0), OperationKind::none);
+}
+
+Result<void> ftruncate(NativeDescriptor fd, std::int64_t size, const Site& site) noexcept {
+  return answer(call_whole<SYS_ftruncate>(site, fd, size), OperationKind::none);
+}
+
+Result<void> fchmod(NativeDescriptor fd, unsigned mode, const Site& site) noexcept {
+  return answer(call_whole<SYS_fchmod>(site, fd, mode), OperationKind::none);
+}
+
+Result<struct ::stat> stat(const char* path, const Site& site) noexcept {
+  struct ::stat status {};
+  const std::int64_t result = call_whole<SYS_newfstatat>(site, AT_FDCWD, path, &status, 0);
+  if (result < 0) return Error::system(static_cast<std::int32_t>(-result));
+  return status;
+}
+
 Result<struct ::stat> fstat(NativeDescriptor fd, const Site& site) noexcept {
   struct ::stat status {};
   const std::int64_t result = call_whole<SYS_fstat>(site, fd, &status);

@@ -255,6 +255,19 @@ std::int64_t fsync(NativeDescriptor fd, const Site& site = Site::current()) noex
 // Returned: ENOENT, EACCES, EPERM, EISDIR, EBUSY, EROFS and the like.
 Result<void> unlink(const char* path, const Site& site = Site::current()) noexcept;
 
+// As unlink; also EXDEV, ENOTEMPTY, EEXIST, ENOTDIR. Replaces what `to` named, in one step.
+Result<void> rename(const char* from, const char* to, const Site& site = Site::current()) noexcept;
+
+// Returned: EFBIG, EINVAL (not a regular file), EIO, EPERM, EROFS, ENOSPC.
+Result<void> ftruncate(NativeDescriptor fd, std::int64_t size,
+                       const Site& site = Site::current()) noexcept;
+
+// Returned: EPERM, EROFS, EIO.
+Result<void> fchmod(NativeDescriptor fd, unsigned mode, const Site& site = Site::current()) noexcept;
+
+// Follows symbolic links. Returned: ENOENT, EACCES, ENOTDIR, ELOOP, ENAMETOOLONG, EOVERFLOW, ENOMEM.
+Result<struct ::stat> stat(const char* path, const Site& site = Site::current()) noexcept;
+
 // Returned: EOVERFLOW, ENOMEM.
 Result<struct ::stat> fstat(NativeDescriptor fd, const Site& site = Site::current()) noexcept;
 
