@@ -75,6 +75,10 @@ bench: ## builds and runs the microbenchmarks (BENCH=full: longer)
 	+@$(AGAIN) MODE=release $(BENCHES:%=$(BUILD)/release/bench/%)
 	@tools/run_benches $(BUILD)/bench $(BENCHES:%=$(BUILD)/release/bench/%)
 
+bench-echo: ## echo servers beside each other: Gyre, bare system calls, and the peers that are installed (BENCH=full: longer)
+	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
+	@CXX='$(CXX)' tools/bench_echo $(BUILD) $(BUILD)/release/libgyre.a $(ARGS)
+
 # One test program: make MODE=test check-result_test ARGS=--gtest_filter=...
 check-%: $(OUT)/tests/%
 	$< $(ARGS)
@@ -123,5 +127,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest bench install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest bench bench-echo install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
