@@ -16,6 +16,7 @@
 #include <gyre/net/stream_concepts.h>
 #include <gyre/net/tcp_listener.h>
 #include <gyre/net/tcp_stream.h>
+#include <gyre/platform/atomics.h>
 #include <gyre/platform/check.h>
 #include <gyre/platform/clock.h>
 #include <gyre/platform/error.h>
@@ -37,6 +38,7 @@
 #include <gyre/task/channel_core.h>
 #include <gyre/task/condition_variable.h>
 #include <gyre/task/context.h>
+#include <gyre/task/cpu_pool.h>
 #include <gyre/task/dump.h>
 #include <gyre/task/event.h>
 #include <gyre/task/first_success.h>
@@ -51,6 +53,7 @@
 #include <gyre/task/mutex.h>
 #include <gyre/task/once.h>
 #include <gyre/task/oneshot.h>
+#include <gyre/task/parking.h>
 #include <gyre/task/priority_channel.h>
 #include <gyre/task/ready_queue.h>
 #include <gyre/task/rw_lock.h>
@@ -58,6 +61,7 @@
 #include <gyre/task/semaphore.h>
 #include <gyre/task/signal.h>
 #include <gyre/task/sleep.h>
+#include <gyre/task/steal_deque.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
 #include <gyre/task/task_local.h>
@@ -68,3 +72,5 @@
 #include <gyre/task/watch.h>
 #include <gyre/task/when_all.h>
 #include <gyre/task/when_any.h>
+#include <gyre/task/work.h>
+#include <gyre/task/work_join.h>

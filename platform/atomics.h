@@ -5,12 +5,22 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+
+#include <gyre/platform/clock.h>
+#include <gyre/platform/thread.h>
 
 namespace gyre {
 
 struct StdAtomics {
   template <typename T>
   using Atomic = std::atomic<T>;
+
+  // platform/thread.h
+  static void sleep_on(const Atomic<std::uint32_t>& word, std::uint32_t expected, Instant deadline) noexcept {
+    gyre::sleep_on(word, expected, deadline);
+  }
+  static void wake(const Atomic<std::uint32_t>& word, int count) noexcept { wake_threads(word, count); }
 };
 
 }  // namespace gyre

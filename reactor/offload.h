@@ -3,7 +3,8 @@
 //   Result<std::string> text = co_await offload(read_whole_file, std::string("/etc/hosts"));
 //
 // The callable and its arguments move into the job. Its value, Error or exception comes back on the reactor that awaits.
-// A callable that can take a std::stop_token as its first argument gets one. It must not be a coroutine.
+// A callable that can take a std::stop_token as its first argument gets one. It must not be a Task, which needs a reactor;
+// if it is a Work (task/work.h), it runs on a CpuPool, which by default is the reactor's.
 //
 // Cancelling: a job that has not begun never does, and the wait reports `cancelled` at once. One that runs is asked to
 // stop by its token; then
@@ -28,10 +29,12 @@
 #include <gyre/platform/result.h>
 #include <gyre/reactor/pools.h>
 #include <gyre/reactor/reactor.h>
+#include <gyre/task/cpu_pool.h>
 #include <gyre/task/invoke.h>
 #include <gyre/task/job.h>
 #include <gyre/task/join_handle.h>
 #include <gyre/task/task.h>
+#include <gyre/task/work.h>
 
 namespace gyre {
 
@@ -116,11 +119,23 @@ struct OffloadResult<Callable, Arguments...> {
 template <typename Callable, typename... Arguments>
 using offload_result = typename OffloadResult<Callable, Arguments...>::type;
 
+// What offload() makes of it: Result<T> of a T, of a Work<T>, and of a Result<T>.
+template <typename T>
+struct OffloadOutcome {
+  using type = as_result<T>;
+};
+template <typename T>
+struct OffloadOutcome<Work<T>> {
+  using type = as_result<T>;
+};
+template <typename Callable, typename... Arguments>
+using offload_outcome = typename OffloadOutcome<offload_result<Callable, Arguments...>>::type;
+
 template <typename Callable, typename... Arguments>
 class CallJob final : public OffloadJob {
  public:
   using Value = offload_result<Callable, Arguments...>;
-  static_assert(!is_task<Value>, "a coroutine needs a reactor: offload() takes a plain function");
+  static_assert(!is_task<Value>, "a Task needs a reactor: offload() takes a plain function, or one that returns a Work");
   static_assert(!std::is_reference_v<Value>, "what the reference names may be gone: return a value or a pointer");
 
   CallJob(OnCancel on_cancel, Callable&& callable, Arguments&&... arguments)
@@ -165,6 +180,52 @@ class CallJob final : public OffloadJob {
   std::exception_ptr exception_;
 };
 
+// The coroutine is made where offload() is awaited; it starts, and ends, in the pool.
+template <typename Callable, typename... Arguments>
+class WorkOffload final : public OffloadJob {
+ public:
+  using WorkType = offload_result<Callable, Arguments...>;
+  using Value = typename WorkType::value_type;
+
+  WorkOffload(CpuPool& pool, OnCancel on_cancel, Callable&& callable, Arguments&&... arguments)
+      : OffloadJob(on_cancel),
+        work_(make(*this, std::move(callable), std::move(arguments)...)),
+        start_(pool, *this, work_.promise(), work_.address(), &slot_.value) {}
+  ~WorkOffload() override {
+    if constexpr (!std::is_void_v<Value>) {
+      if (has_begun_ && work_.promise().failure == nullptr) slot_.value.~Value();
+    }
+  }
+
+  as_result<Value> take() {
+    if (work_.promise().failure != nullptr) std::rethrow_exception(*work_.promise().failure);
+    if constexpr (std::is_void_v<Value>) {
+      return {};
+    } else {
+      return std::move(slot_.value);
+    }
+  }
+
+ private:
+  static WorkType make(WorkOffload& self, Callable&& callable, Arguments&&... arguments) {
+    if constexpr (takes_stop_token<Callable, Arguments...>) {
+      self.stop_ = std::stop_source();
+      return detail::invoke(std::move(callable), self.stop_.get_token(), std::move(arguments)...);
+    } else {
+      return detail::invoke(std::move(callable), std::move(arguments)...);
+    }
+  }
+  void call() noexcept override {
+    has_begun_ = true;
+    start_.begin();
+  }
+
+  WorkType work_;
+  WorkSlot<Value> slot_;
+  WorkStart start_;
+  bool has_begun_ = false;
+};
+
 struct LeaveJob {
   void operator()(OffloadJob* job) const noexcept { job->leave(); }
 };
@@ -172,7 +233,7 @@ struct LeaveJob {
 }  // namespace detail
 
 struct OffloadOptions {
-  // Null: the reactor's pool for blocking calls.
+  // Null: the reactor's pool for blocking calls; for a Work, its CpuPool (and it must be a CpuPool).
   JobRunner* runner = nullptr;
   OnCancel on_cancel = OnCancel::wait;
 };
@@ -181,13 +242,22 @@ struct OffloadOptions {
 // stopped: the pool was stopped before the job began; resource_unavailable_try_again: the system gives no thread.
 template <typename Callable, typename... Arguments>
   requires(std::is_invocable_v<Callable, Arguments...> || detail::takes_stop_token<Callable, Arguments...>)
-[[nodiscard]] Task<detail::as_result<detail::offload_result<Callable, Arguments...>>> offload(
+[[nodiscard]] Task<detail::offload_outcome<Callable, Arguments...>> offload(
     OffloadOptions options, Callable callable, Arguments... arguments) {
-  using JobType = detail::CallJob<Callable, Arguments...>;
-  JobRunner& runner = options.runner != nullptr ? *options.runner : this_reactor().pools().blocking();
-  const std::unique_ptr<JobType, detail::LeaveJob> job(
-      new JobType(options.on_cancel, std::move(callable), std::move(arguments)...));
-  const Result<void> worked = co_await job->run_on(runner);
+  constexpr bool is_split = is_work<detail::offload_result<Callable, Arguments...>>;
+  using JobType = std::conditional_t<is_split, detail::WorkOffload<Callable, Arguments...>,
+                                     detail::CallJob<Callable, Arguments...>>;
+  std::unique_ptr<JobType, detail::LeaveJob> job;
+  JobRunner* runner = options.runner;
+  if constexpr (is_split) {
+    CpuPool& pool = runner != nullptr ? *runner->as_cpu_pool() : this_reactor().pools().cpu();
+    job.reset(new JobType(pool, options.on_cancel, std::move(callable), std::move(arguments)...));
+    runner = &pool;
+  } else {
+    job.reset(new JobType(options.on_cancel, std::move(callable), std::move(arguments)...));
+    if (runner == nullptr) runner = &this_reactor().pools().blocking();
+  }
+  const Result<void> worked = co_await job->run_on(*runner);
   if (!worked) co_return worked.error();
   co_return job->take();
 }

@@ -4,6 +4,7 @@
 // Threads: any.
 #pragma once
 
+#include <gyre/task/cpu_pool.h>
 #include <gyre/task/job_pool.h>
 
 namespace gyre {
@@ -11,27 +12,33 @@ namespace gyre {
 struct PoolsOptions {
   JobPoolOptions blocking{.name = "blocking", .threads_max = 16, .waiting_max = 10'000};
   JobPoolOptions resolver{.name = "resolver", .threads_max = 4, .waiting_max = 1'000};
+  CpuPoolOptions cpu;
 };
 
 class Pools {
  public:
   explicit Pools(const PoolsOptions& options = {})
-      : blocking_(options.blocking), resolver_(options.resolver) {}
+      : blocking_(options.blocking), resolver_(options.resolver), cpu_(options.cpu) {}
 
   // For calls that block; offload()'s choice.
   JobPool& blocking() noexcept { return blocking_; }
   // For name resolution only.
   JobPool& resolver() noexcept { return resolver_; }
 
-  // As ~Pools(): JobPool::stop() of each.
+  // For computing.
+  CpuPool& cpu() noexcept { return cpu_; }
+
+  // As ~Pools(): stop() of each.
   void stop() noexcept {
     blocking_.stop();
     resolver_.stop();
+    cpu_.stop();
   }
 
  private:
   JobPool blocking_;
   JobPool resolver_;
+  CpuPool cpu_;
 };
 
 }  // namespace gyre

@@ -20,7 +20,10 @@ struct Job : ListLink {
   // The runner is being stopped while the job works: asks it to end early. May be null. Any thread, at most once, only
   // before end(), and under the runner's lock: it must not call the runner.
   void (*request_stop)(Job& job) noexcept = nullptr;
+  // work() only begins: whoever does the last of it tells the runner. See CpuPool.
+  bool ends_later = false;
   // The runner's.
+  bool is_waiting = false;
   Instant queued_at;
 };
 
@@ -44,6 +47,8 @@ struct JobStats {
   Duration queue_time_max{};
 };
 
+class CpuPool;
+
 class JobRunner {
  public:
   virtual ~JobRunner() = default;
@@ -54,6 +59,8 @@ class JobRunner {
   [[nodiscard]] virtual Submitted submit(Job& job) noexcept = 0;
   // Any thread. True: the job had not begun, never will, and is the caller's again.
   [[nodiscard]] virtual bool withdraw(Job& job) noexcept = 0;
+  // Only a CpuPool runs what splits itself; aborts if this is none.
+  virtual CpuPool* as_cpu_pool() noexcept;
 
  protected:
   JobRunner() = default;

@@ -10,6 +10,11 @@
 
 namespace gyre {
 
+CpuPool* JobRunner::as_cpu_pool() noexcept {
+  GYRE_CHECK_HINT(false, "a Work needs a CpuPool");
+  return nullptr;
+}
+
 struct JobPool::State {
   struct Worker {
     State* pool = nullptr;
@@ -97,6 +102,7 @@ JobPool::~JobPool() { stop(); }
 Submitted JobPool::submit(Job& job) noexcept {
   const Instant now = steady_clock().now();
   State& state = *state_;
+  GYRE_CHECK_HINT(!job.ends_later, "only a CpuPool runs what ends later");
   const std::lock_guard lock(state.mutex);
   Submitted refusal = Submitted::queued;
   if (state.stopping) {
