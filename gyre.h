@@ -7,6 +7,7 @@
 #include <gyre/net/duplex.h>
 #include <gyre/net/endpoint.h>
 #include <gyre/net/file.h>
+#include <gyre/net/io_handle.h>
 #include <gyre/net/listener.h>
 #include <gyre/net/process.h>
 #include <gyre/net/resolver.h>

@@ -4,10 +4,9 @@
 #pragma once
 
 #include <coroutine>
-#include <cstddef>
-#include <utility>
+#include <cstdint>
 
-#include <gyre/net/stream.h>
+#include <gyre/net/io_handle.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
 #include <gyre/platform/unique_fd.h>
@@ -29,7 +28,7 @@ class [[nodiscard]] AcceptAwaiter {
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
     if (operation_ == nullptr) [[unlikely]] {
-      result_ = stream_not_open;
+      result_ = io_not_open;
       return false;
     }
     operation_->kind = OperationKind::accept;
@@ -37,7 +36,7 @@ class [[nodiscard]] AcceptAwaiter {
     return start_operation(*this, *operation_, *frame.promise().context, frame.address());
   }
   Result<Connection> await_resume() const noexcept {
-    if (result_ < 0) [[unlikely]] return stream_error(OperationKind::accept, operation_, result_);
+    if (result_ < 0) [[unlikely]] return io_error(OperationKind::accept, operation_, result_);
     return Connection::adopt(UniqueFd(static_cast<NativeDescriptor>(result_)));
   }
 
@@ -45,7 +44,7 @@ class [[nodiscard]] AcceptAwaiter {
   void begin_wait(TaskContext& task) noexcept { task_ = &task; }
   TaskContext& task() const noexcept { return *task_; }
   void take(const Operation& operation, std::int64_t result) noexcept {
-    result_ = stream_result(result, operation.descriptor->generation);
+    result_ = io_result(result, operation.descriptor->generation);
   }
 
  private:
@@ -58,51 +57,21 @@ class [[nodiscard]] AcceptAwaiter {
 
 }  // namespace detail
 
-class Listener {
+class Listener : public IoHandle {
  public:
   // Not open.
   Listener() noexcept = default;
-  Listener(Listener&& other) noexcept
-      : poller_(other.poller_), descriptor_(std::exchange(other.descriptor_, nullptr)) {}
-  Listener& operator=(Listener&& other) noexcept {
-    if (this != &other) {
-      close();
-      poller_ = other.poller_;
-      descriptor_ = std::exchange(other.descriptor_, nullptr);
-    }
-    return *this;
-  }
-  // Closes at once. Precondition: no accept is in flight.
-  ~Listener() { close(); }
 
-  bool is_open() const noexcept { return descriptor_ != nullptr; }
   // Closes at once; connections that wait to be accepted are reset. Precondition: no accept is in flight.
-  void close() noexcept {
-    if (descriptor_ != nullptr) poller_->close(*std::exchange(descriptor_, nullptr));
-  }
-
-  // Gives the socket up. Precondition: no accept is in flight.
-  [[nodiscard]] UniqueFd release() noexcept {
-    GYRE_CHECK_HINT(descriptor_ != nullptr, "the listener is not open: closed, or moved from");
-    return poller_->detach(*std::exchange(descriptor_, nullptr));
-  }
-  // The descriptor, which stays the listener's.
-  NativeDescriptor native() const noexcept {
-    GYRE_CHECK_HINT(descriptor_ != nullptr, "the listener is not open: closed, or moved from");
-    return descriptor_->native;
-  }
+  void close() noexcept { close_now(); }
 
  protected:
   // Takes over a socket that listens, and gives it to this thread's reactor. Errors: invalid_argument if it does not listen.
-  Result<void> open(UniqueFd socket);
+  Result<void> listen_with(UniqueFd socket);
   template <typename Connection>
   [[nodiscard]] detail::AcceptAwaiter<Connection> accept_as() noexcept {
-    return detail::AcceptAwaiter<Connection>(descriptor_ != nullptr ? &descriptor_->input : nullptr);
+    return detail::AcceptAwaiter<Connection>(input());
   }
-
- private:
-  Poller* poller_ = nullptr;
-  Descriptor* descriptor_ = nullptr;
 };
 
 }  // namespace gyre

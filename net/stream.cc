@@ -8,20 +8,6 @@ namespace gyre {
 
 namespace detail {
 
-Error stream_error(OperationKind kind, const Operation* operation, std::int64_t failure) noexcept {
-  if (operation == nullptr) return Error(Errc::closed, kind);
-  const std::int64_t result = -(failure & 0xffffffff);
-  const Error error = operation_error(kind, result);
-  const auto generation = static_cast<std::uint32_t>(failure >> 32 & 0x7fffffff);
-  const Descriptor& descriptor = *operation->descriptor;
-  if ((descriptor.generation & 0x7fffffff) != generation) return error;
-  if (kind == OperationKind::accept) {
-    const Result<SocketAddress> own = local_address(descriptor.native);
-    return own ? error.at(place_of(*own)) : error;
-  }
-  return error.at(place_of(last_peer_address(descriptor.native)));
-}
-
 constinit const WaitKind WriteAllAwaiter::wait_kind{"write_all", cancel};
 
 bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
@@ -66,7 +52,7 @@ bool WriteAllAwaiter::note_sent() noexcept {
 
 // Kept here, for when the task runs the descriptor may have been closed.
 void WriteAllAwaiter::fail(std::int64_t result) noexcept {
-  failure_ = stream_result(result, operation_->descriptor->generation);
+  failure_ = io_result(result, operation_->descriptor->generation);
 }
 
 void WriteAllAwaiter::complete(Operation& operation) noexcept {
@@ -89,27 +75,6 @@ void WriteAllAwaiter::cancel(void* leaf, TaskContext&) noexcept {
 
 }  // namespace detail
 
-Result<void> Stream::attach(UniqueFd fd, DescriptorKind kind) {
-  Poller& poller = this_reactor().poller();
-  const Result<Descriptor*> descriptor = poller.attach(std::move(fd), kind);
-  if (!descriptor) return descriptor.error();
-  drop();
-  poller_ = &poller;
-  descriptor_ = *descriptor;
-  return {};
-}
-
-Task<Result<void>> Stream::connect_to(const Endpoint& peer) {
-  SocketAddress address = peer.address();
-  Operation& operation = open().output;
-  operation.kind = OperationKind::connect;
-  operation.flags = 0;
-  operation.address = &address;
-  const Result<std::size_t> connected = co_await OperationAwaiter(operation);
-  if (!connected) co_return connected.error().at(peer.place());
-  co_return Result<void>{};
-}
-
 Task<Result<void>> Stream::read_exactly(std::span<std::byte> buffer, std::size_t* received) {
   std::size_t filled = 0;
   if (received != nullptr) *received = 0;
@@ -124,29 +89,16 @@ Task<Result<void>> Stream::read_exactly(std::span<std::byte> buffer, std::size_t
 }
 
 Result<void> Stream::shutdown(ShutdownSide side) noexcept {
-  if (descriptor_ == nullptr) return Error(Errc::closed, OperationKind::shutdown);
-  const Result<void> done =
-      shutdown_socket(descriptor_->native, side != ShutdownSide::write, side != ShutdownSide::read);
-  if (!done) return done.error().at(place_of(last_peer_address(descriptor_->native)));
+  if (!is_open()) return Error(Errc::closed, OperationKind::shutdown);
+  const Result<void> done = shutdown_socket(native(), side != ShutdownSide::write, side != ShutdownSide::read);
+  if (!done) return done.error().at(place_of(last_peer_address(native())));
   return done;
 }
 
-Task<Result<void>> Stream::close() {
-  if (descriptor_ == nullptr) co_return Result<void>{};
-  Operation closing;
-  closing.kind = OperationKind::close;
-  closing.descriptor = std::exchange(descriptor_, nullptr);
-  // A close that has begun goes through.
-  CancelScope shielded(CancelScopeOptions{.shielded = true});
-  const Result<std::size_t> closed = co_await OperationAwaiter(closing);
-  if (!closed) co_return closed.error();
-  co_return Result<void>{};
-}
-
 void Stream::abort() noexcept {
-  if (descriptor_ == nullptr) return;
-  static_cast<void>(set_linger(descriptor_->native, {.on = true, .seconds = 0}));
-  drop();
+  if (!is_open()) return;
+  static_cast<void>(set_linger(native(), {.on = true, .seconds = 0}));
+  close_now();
 }
 
 }  // namespace gyre

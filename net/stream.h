@@ -12,7 +12,7 @@
 #include <span>
 #include <utility>
 
-#include <gyre/net/endpoint.h>
+#include <gyre/net/io_handle.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
 #include <gyre/reactor/io.h>
@@ -54,80 +54,12 @@ class [[nodiscard]] LentBytes {
 
 namespace detail {
 
-// The result of an operation on a stream in one word: >= 0, or a failure, which also says to which tenant of the slot it
-// belongs, so that only that one is asked for the peer's name.
-constexpr std::int64_t stream_result(std::int64_t result, std::uint32_t generation) noexcept {
-  if (result >= 0) [[likely]] return result;
-  return static_cast<std::int64_t>(std::uint64_t{1} << 63 | std::uint64_t{generation & 0x7fffffff} << 32 |
-                                   static_cast<std::uint32_t>(-result));
-}
-// Of a failure; it names the peer where that is still known. `operation` is null if the stream was not open.
-Error stream_error(OperationKind kind, const Operation* operation, std::int64_t failure) noexcept;
-inline constexpr std::int64_t stream_not_open = std::int64_t{-1} << 62;
-
-// Counts what a finished transfer has moved, and returns its result.
-template <OperationKind kind>
-inline std::int64_t count_transfer(const Operation& operation, std::int64_t result) noexcept {
-  constexpr bool sends = kind == OperationKind::send || kind == OperationKind::send_vector;
-  Descriptor& descriptor = *operation.descriptor;
-  if (result < 0) [[unlikely]] return stream_result(result, descriptor.generation);
-  (sends ? descriptor.bytes_sent : descriptor.bytes_received) += static_cast<std::uint64_t>(result);
-  return result;
-}
-
-// Fills in and awaits the operation of one direction.
-template <OperationKind kind>
-class [[nodiscard]] TransferAwaiter {
- public:
-  TransferAwaiter(Operation* operation, void* buffer, std::size_t size) noexcept
-      : operation_(operation), buffer_(buffer), size_(size) {}
-  TransferAwaiter(const TransferAwaiter&) = delete;
-  TransferAwaiter& operator=(const TransferAwaiter&) = delete;
-
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
-    if (operation_ == nullptr) [[unlikely]] {
-      result_ = stream_not_open;
-      return false;
-    }
-    operation_->kind = kind;
-    operation_->flags = 0;
-    operation_->buffer = buffer_;
-    operation_->size = size_;
-    return start_operation(*this, *operation_, *frame.promise().context, frame.address());
-  }
-  Result<std::size_t> await_resume() const noexcept {
-    if (result_ < 0) [[unlikely]] return stream_error(kind, operation_, result_);
-    return static_cast<std::size_t>(result_);
-  }
-
-  // For start_operation().
-  void begin_wait(TaskContext& task) noexcept { task_ = &task; }
-  TaskContext& task() const noexcept { return *task_; }
-  void take(const Operation& operation, std::int64_t result) noexcept {
-    buffer_ = operation.buffer;
-    result_ = count_transfer<kind>(operation, result);
-  }
-
- protected:
-  Operation* operation_;  // in the descriptor's slot; null: the stream was not open
-  union {
-    void* buffer_;       // before, and after it
-    TaskContext* task_;  // while the operation is in flight
-  };
-  union {
-    std::size_t size_;     // before
-    std::int64_t result_;  // after
-  };
-};
-
 class [[nodiscard]] LentAwaiter : public TransferAwaiter<OperationKind::receive_lent> {
  public:
   LentAwaiter(Operation* operation, Poller* poller) noexcept
       : TransferAwaiter(operation, nullptr, 0), poller_(poller) {}
   Result<LentBytes> await_resume() const noexcept {
-    if (result_ < 0) [[unlikely]] return stream_error(OperationKind::receive_lent, operation_, result_);
+    if (result_ < 0) [[unlikely]] return io_error(OperationKind::receive_lent, operation_, result_);
     if (result_ == 0) return LentBytes();
     return LentBytes(*poller_, static_cast<std::byte*>(buffer_), static_cast<std::size_t>(result_));
   }
@@ -152,7 +84,7 @@ class [[nodiscard]] WriteAllAwaiter {
   }
   Result<void> await_resume() const noexcept {
     if (bytes_.empty()) [[likely]] return {};
-    return stream_error(OperationKind::send, operation_, failure_);
+    return io_error(OperationKind::send, operation_, failure_);
   }
 
  private:
@@ -176,24 +108,10 @@ class [[nodiscard]] WriteAllAwaiter {
 
 }  // namespace detail
 
-class Stream {
+class Stream : public IoHandle {
  public:
   // Not open.
   Stream() noexcept = default;
-  Stream(Stream&& other) noexcept
-      : poller_(other.poller_), descriptor_(std::exchange(other.descriptor_, nullptr)) {}
-  Stream& operator=(Stream&& other) noexcept {
-    if (this != &other) {
-      drop();
-      poller_ = other.poller_;
-      descriptor_ = std::exchange(other.descriptor_, nullptr);
-    }
-    return *this;
-  }
-  // Closes at once. Precondition: nothing is in flight.
-  ~Stream() { drop(); }
-
-  bool is_open() const noexcept { return descriptor_ != nullptr; }
 
   // Reads at least one byte; zero means that the peer has closed its side. `buffer` must not be empty.
   // Errors: connection_reset, cancelled, timed_out.
@@ -202,7 +120,7 @@ class Stream {
     return {input(), buffer.data(), buffer.size()};
   }
   // As read(), into a buffer of the reactor, so that a stream that waits owns none.
-  [[nodiscard]] detail::LentAwaiter receive() noexcept { return {input(), poller_}; }
+  [[nodiscard]] detail::LentAwaiter receive() noexcept { return {input(), poller()}; }
   // Fills `buffer`. Errors: Errc::end_of_stream; `*received`, if given, says how many bytes came.
   [[nodiscard]] Task<Result<void>> read_exactly(std::span<std::byte> buffer,
                                                 std::size_t* received = nullptr);
@@ -217,7 +135,7 @@ class Stream {
   [[nodiscard]] detail::WriteAllAwaiter write_all(std::span<const std::byte> bytes,
                                                   std::size_t* written = nullptr) noexcept {
     if (written != nullptr) *written = 0;
-    return {output(), poller_, bytes, written};
+    return {output(), poller(), bytes, written};
   }
   // The pieces in order, as one transfer; those of size zero are skipped. The slices must live until it completes.
   [[nodiscard]] detail::TransferAwaiter<OperationKind::receive_vector> read(std::span<IoSlice> slices) noexcept {
@@ -230,9 +148,6 @@ class Stream {
   // Ends one direction, or both: the peer sees the end of the stream once it has read what was written.
   // Errors: not_connected.
   [[nodiscard]] Result<void> shutdown(ShutdownSide side = ShutdownSide::write) noexcept;
-  // Ends what is in flight, with Errc::closed, and closes; the stream counts as closed at once. Nobody can cancel it.
-  // Does nothing if the stream is not open.
-  [[nodiscard]] Task<Result<void>> close();
   // Closes at once, and resets the connection: data that were not sent yet are dropped. Precondition: nothing is in
   // flight. Does nothing if the stream is not open.
   void abort() noexcept;
@@ -241,31 +156,8 @@ class Stream {
   std::uint64_t bytes_received() const noexcept { return open().bytes_received; }
   std::uint64_t bytes_sent() const noexcept { return open().bytes_sent; }
 
-  // The descriptor, which stays the stream's.
-  NativeDescriptor native() const noexcept { return open().native; }
-
  protected:
-  Stream(Poller& poller, Descriptor& descriptor) noexcept
-      : poller_(&poller), descriptor_(&descriptor) {}
-  // Takes over a descriptor, which this thread's reactor then watches. On failure it is closed.
-  Result<void> attach(UniqueFd fd, DescriptorKind kind);
-  // Connects a fresh socket. Errors name `peer`.
-  [[nodiscard]] Task<Result<void>> connect_to(const Endpoint& peer);
-
-  Descriptor& open() const noexcept {
-    GYRE_CHECK_HINT(descriptor_ != nullptr, "the stream is not open: closed, or moved from");
-    return *descriptor_;
-  }
-  Operation* input() noexcept { return descriptor_ != nullptr ? &descriptor_->input : nullptr; }
-  Operation* output() noexcept { return descriptor_ != nullptr ? &descriptor_->output : nullptr; }
-
- private:
-  void drop() noexcept {
-    if (descriptor_ != nullptr) poller_->close(*std::exchange(descriptor_, nullptr));
-  }
-
-  Poller* poller_ = nullptr;
-  Descriptor* descriptor_ = nullptr;
+  Stream(Poller& poller, Descriptor& descriptor) noexcept : IoHandle(poller, descriptor) {}
 };
 
 }  // namespace gyre

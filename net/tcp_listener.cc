@@ -48,7 +48,7 @@ Task<Result<TcpListener>> TcpListener::bind(Endpoint where, ListenOptions option
 
 Result<TcpListener> TcpListener::adopt(UniqueFd socket) {
   TcpListener listener;
-  const Result<void> opened = listener.open(std::move(socket));
+  const Result<void> opened = listener.listen_with(std::move(socket));
   if (!opened) return opened.error();
   return listener;
 }
