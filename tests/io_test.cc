@@ -3,21 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <optional>
-#include <string>
 
 #include <gyre/task/sleep.h>
 #include <gyre/task/task_group.h>
-#include <gyre/task/timeout.h>
 
 #include "support/net_task_fixture.h"
-#include "support/net_tasks.h"
 
 namespace gyre::test {
 namespace {
-
-using namespace std::chrono_literals;
 
 class IoTest : public NetTaskFixture {};
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(IoTest);
@@ -97,23 +91,6 @@ Task<void> reuse_the_number() {
   }
 }
 TEST_P(IoTest, ANumberThatIsUsedAgainIsAnotherDescriptor) { run(reuse_the_number()); }
-
-// C-035: a descriptor that a stream owns may be looked at from outside, or the wait says that it may not: the stream is
-// none the worse for it.
-Task<void> watch_a_stream() {
-  auto [near, far] = tcp_streams();
-  const Result<void> looked = co_await with_timeout(2ms, wait_readable(near.native()));
-  EXPECT_FALSE(looked.has_value());
-  co_await write_text(far, "x");
-  const std::string text = co_await read_text(near, 1);
-  EXPECT_EQ(text, "x");
-  const Result<void> writable = co_await wait_writable(near.native());
-  EXPECT_TRUE(writable || writable.error() == std::errc::file_exists) << writable.error();
-  co_await write_text(near, "y");
-  const std::string back = co_await read_text(far, 1);
-  EXPECT_EQ(back, "y");
-}
-TEST_P(IoTest, AWatchOnAStreamsDescriptorDoesNotHarmTheStream) { run(watch_a_stream()); }
 
 Task<void> watch_a_file() {
   const UniqueFd file = temporary_file("content");
