@@ -31,6 +31,7 @@
 #include <gyre/reactor/pools.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/reactor/run.h>
+#include <gyre/reactor/stop_token.h>
 #include <gyre/task/as_completed.h>
 #include <gyre/task/barrier.h>
 #include <gyre/task/broadcast.h>

@@ -8,6 +8,8 @@ namespace gyre {
 // The two that ask a process to end; the same numbers on every system.
 inline constexpr int signal_interrupt = 2;   // SIGINT
 inline constexpr int signal_terminate = 15;  // SIGTERM
+// And the one that asks for a picture of it; a terminal sends it for Ctrl-\ (backslash).
+inline constexpr int signal_quit = 3;        // SIGQUIT
 
 class [[nodiscard]] SignalHandler {
  public:

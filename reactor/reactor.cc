@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/fork_generation.h>
 #include <gyre/platform/thread.h>
 #include <gyre/task/dump.h>
 
@@ -42,6 +43,7 @@ Reactor::Reactor(ReactorOptions&& options, std::unique_ptr<Poller> poller, std::
       poller_reason_(reason),
       scheduler_(options_.clock != nullptr ? *options_.clock : steady_clock(),
                  hosted(options_.scheduler, this)),
+      fork_generation_(gyre::fork_generation()),
       mailbox_(std::make_shared<Mailbox>()),
       remote_(mailbox_) {
   GYRE_CHECK(options_.tasks_per_turn > 0);
@@ -49,7 +51,13 @@ Reactor::Reactor(ReactorOptions&& options, std::unique_ptr<Poller> poller, std::
   mailbox_->reactor = this;
 }
 
-Reactor::~Reactor() { shutdown(); }
+Reactor::~Reactor() {
+  shutdown();
+  // It would close what it watches also in the parent's table.
+  if (is_forked()) static_cast<void>(poller_.release());
+}
+
+bool Reactor::is_forked() const noexcept { return fork_generation_ != gyre::fork_generation(); }
 
 bool Reactor::begin_run() noexcept {
   return !shut_down_ && !running_ && detail::thread_state.scheduler == nullptr;
@@ -81,6 +89,7 @@ bool Reactor::run_turns(const Until& done) {
 }
 
 bool Reactor::turn(Instant deadline, const Until& done) {
+  GYRE_CHECK_HINT(!is_forked(), "a Reactor of the parent is used in a forked child: make one there");
   ++stats_.turns;
   drain_inbox();
   const Instant until =
@@ -155,7 +164,7 @@ void Reactor::shutdown() {
   }
   // No bound: whoever is about to wake the poller is between two instructions, or in the system call.
   while (!mailbox_->inbox.is_left_alone()) yield_processor();
-  poller_->shutdown();
+  if (!is_forked()) poller_->shutdown();
 }
 
 }  // namespace gyre

@@ -62,6 +62,8 @@ struct ReactorStats {
   std::uint64_t posts = 0;         // messages taken from other threads
 };
 
+// In a forked child the reactors of the parent must not be used: the poller is one and the same for both. Running one
+// aborts; destroying one without tasks is harmless, and leaves the parent's alone. A child that goes on makes its own.
 class Reactor {
  public:
   // Errors: those of open_poller().
@@ -152,6 +154,8 @@ class Reactor {
 
   // Whether this thread may run turns now: not inside a task, not after shutdown.
   bool begin_run() noexcept;
+  // The process has forked since, this is the child, and the poller is shared with the parent.
+  bool is_forked() const noexcept;
   // When to stop running turns.
   struct Until {
     bool (*is_reached)(const void* argument) noexcept;
@@ -170,6 +174,7 @@ class Reactor {
   ReactorStats stats_;
   bool running_ = false;
   bool shut_down_ = false;
+  std::uint32_t fork_generation_;
 
   // Any thread.
   std::shared_ptr<Mailbox> mailbox_;
@@ -179,7 +184,10 @@ class Reactor {
 
 template <typename T>
 detail::as_result<T> Reactor::run_until(Task<T> task) {
-  if (!begin_run()) return Error::system(static_cast<int>(std::errc::device_or_resource_busy));
+  if (!begin_run()) {
+    task.forget();
+    return Error::system(static_cast<int>(std::errc::device_or_resource_busy));
+  }
   JoinHandle<T> main = detach(std::move(task));
   main.want_result();
   const bool finished = run_turns({[](const void* handle) noexcept {

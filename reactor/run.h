@@ -19,6 +19,9 @@ struct RunOptions {
   // first cancels the task, which may clean up, or ignore it and return a value; the second ends the process at once,
   // as if it had never been caught.
   bool handle_signals = true;
+  // Whether SIGQUIT prints all tasks to standard error, as dump_tasks() has them, instead of ending the process. It is
+  // the reactor that prints, between two tasks: one that never waits is not shown at work.
+  bool dump_on_quit = false;
 };
 
 // What main() returns: 0 after success and after Ctrl-C; else 1, and the error is printed to standard error.
@@ -26,10 +29,11 @@ int exit_status(const Result<void>& ended);
 
 namespace detail {
 
-// Lets SIGINT and SIGTERM cancel one task. At most one of them at a time in a process: others do nothing.
+// Lets SIGINT and SIGTERM cancel one task, and SIGQUIT print all. At most one of them at a time in a process: others do
+// nothing.
 class InterruptGuard {
  public:
-  InterruptGuard(Reactor& reactor, bool handle_signals);
+  InterruptGuard(Reactor& reactor, const RunOptions& options);
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
   ~InterruptGuard();
@@ -61,7 +65,7 @@ template <typename T>
 detail::as_result<T> run(Task<T> task, RunOptions options = {}) {
   Result<std::unique_ptr<Reactor>> reactor = Reactor::create(std::move(options.reactor));
   if (!reactor) return reactor.error();
-  detail::InterruptGuard guard(**reactor, options.handle_signals);
+  detail::InterruptGuard guard(**reactor, options);
   detail::as_result<T> result = (*reactor)->run_until(detail::watched(guard, std::move(task)));
   (*reactor)->shutdown();
   return result;

@@ -47,6 +47,8 @@ struct ThreadState {
   std::uint64_t frames_allocated = 0;
   std::uint64_t frames_freed = 0;
   void* last_frame = nullptr;
+  // Tasks that are dropped now are dropped by Gyre, not by mistake; see Unstarted. In such builds only.
+  bool drops_quietly = false;
   // By size in granules; [0] is unused.
   FreeBlock* free[frame_classes + 1] = {};
 };

@@ -1,5 +1,6 @@
 #include <gyre/task/task.h>
 
+#include <cstdio>
 #include <exception>
 #include <new>
 
@@ -12,6 +13,13 @@ void out_of_frame_memory() {
   const std::exception_ptr exhausted = std::make_exception_ptr(std::bad_alloc());
   GYRE_CHECK_HINT(exhausted != nullptr, "no memory for a coroutine frame");
   std::rethrow_exception(exhausted);
+}
+
+void Unstarted::report_drop(const PromiseBase& promise) noexcept {
+  if (thread_state.drops_quietly) return;
+  const AwaitPlace place = place_of(promise);
+  std::fprintf(stderr, "gyre: task \"%s\" was never awaited or spawned; its coroutine is at %s:%u\n",
+               reinterpret_cast<const char*>(promise.context), place.file(), place.line());
 }
 
 }  // namespace gyre::detail

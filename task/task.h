@@ -4,12 +4,14 @@
 //   Task<void> ask() { int a = co_await answer(); }
 //
 // A Task has one owner and is awaited at most once. A task that was never started may be dropped; its frame, with the
-// arguments in it, is then destroyed. T may be void, a reference, a move-only type, or a Result. An exception that
+// arguments in it, is then destroyed; builds with debug checks report it, since most often a co_await was forgotten (drop
+// on purpose with forget()). T may be void, a reference, a move-only type, or a Result. An exception that
 // leaves the coroutine is rethrown where it is awaited.
 #pragma once
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <new>
@@ -43,6 +45,33 @@ union PromiseSlot {
   AwaitPlace waits_at;
   T value;
   std::exception_ptr exception;
+};
+
+// In builds with debug checks a task that nobody has started knows the name and the place of its coroutine, and reports
+// them when it is dropped: most often a co_await was forgotten.
+struct Unstarted {
+  // The context is not known yet: its word holds the name.
+  static void note(PromiseBase& promise, const char* name) noexcept {
+    promise.context = reinterpret_cast<TaskContext*>(const_cast<char*>(name));
+  }
+  // To standard error, unless it is inside a task that is being dropped, or Quietly.
+  static void report_drop(const PromiseBase& promise) noexcept;
+
+  // While one of these lives, whatever is dropped is not reported.
+  class Quietly {
+   public:
+    Quietly() noexcept {
+      if constexpr (debug_checks) outer_ = std::exchange(thread_state.drops_quietly, true);
+    }
+    Quietly(const Quietly&) = delete;
+    Quietly& operator=(const Quietly&) = delete;
+    ~Quietly() {
+      if constexpr (debug_checks) thread_state.drops_quietly = outer_;
+    }
+
+   private:
+    bool outer_ = false;
+  };
 };
 
 struct Nothing {};
@@ -164,6 +193,13 @@ class TaskPromiseCommon : public PromiseBase {
     }
   }
 
+  void note_creation(AwaitPlace place, const char* name) noexcept {
+    if constexpr (debug_checks) {
+      slot_.waits_at = place;
+      Unstarted::note(*this, name);
+    }
+  }
+
   // What went wrong in a finished coroutine; null if nothing did.
   const Error* error() const noexcept {
     if constexpr (is_result<std::remove_cv_t<T>>) {
@@ -189,7 +225,8 @@ class TaskPromiseCommon : public PromiseBase {
 template <typename T>
 class TaskPromise final : public TaskPromiseCommon<T> {
  public:
-  Task<T> get_return_object() noexcept;
+  Task<T> get_return_object(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE(),
+                            const char* name = __builtin_FUNCTION()) noexcept;
   static Task<T> get_return_object_on_allocation_failure();
 
   template <typename U = T>
@@ -206,7 +243,8 @@ class TaskPromise final : public TaskPromiseCommon<T> {
 template <>
 class TaskPromise<void> final : public TaskPromiseCommon<void> {
  public:
-  Task<void> get_return_object() noexcept;
+  Task<void> get_return_object(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE(),
+                               const char* name = __builtin_FUNCTION()) noexcept;
   static Task<void> get_return_object_on_allocation_failure();
 
   void return_void() noexcept { set_state(has_value); }
@@ -239,6 +277,12 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] Task {
   // Starts the task and waits for its result. Only of an rvalue: `co_await std::move(task)`.
   detail::TaskAwaiter<T> operator co_await() && noexcept;
 
+  // Drops a task that was not started, on purpose. Idempotent.
+  void forget() noexcept {
+    const detail::Unstarted::Quietly quietly;
+    drop();
+  }
+
   // For combinators: the frame, which the caller then owns; and back.
   [[nodiscard]] std::coroutine_handle<promise_type> release() noexcept {
     return std::exchange(frame_, {});
@@ -250,7 +294,12 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] Task {
 
   explicit Task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
   void drop() noexcept {
-    if (frame_) frame_.destroy();
+    if (!frame_) return;
+    const std::coroutine_handle<promise_type> frame = std::exchange(frame_, {});
+    if constexpr (debug_checks) detail::Unstarted::report_drop(frame.promise());
+    // What it holds is dropped for the same reason.
+    const detail::Unstarted::Quietly quietly;
+    frame.destroy();
   }
 
   std::coroutine_handle<promise_type> frame_;
@@ -286,18 +335,21 @@ class [[nodiscard]] TaskAwaiter {
 };
 
 template <typename T>
-Task<T> TaskPromise<T>::get_return_object() noexcept {
+Task<T> TaskPromise<T>::get_return_object(const char* file, std::uint32_t line, const char* name) noexcept {
   const auto frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
   TaskPromise::check_frame(frame.address());
+  this->note_creation(AwaitPlace(file, line), name);
   return Task<T>(frame);
 }
 template <typename T>
 Task<T> TaskPromise<T>::get_return_object_on_allocation_failure() {
   out_of_frame_memory();
 }
-inline Task<void> TaskPromise<void>::get_return_object() noexcept {
+inline Task<void> TaskPromise<void>::get_return_object(const char* file, std::uint32_t line,
+                                                       const char* name) noexcept {
   const auto frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
   check_frame(frame.address());
+  note_creation(AwaitPlace(file, line), name);
   return Task<void>(frame);
 }
 inline Task<void> TaskPromise<void>::get_return_object_on_allocation_failure() {

@@ -164,6 +164,7 @@ class TaskGroup {
     }
     TaskContext* const child = add_child(frame.address(), options.name);
     if (child == nullptr) [[unlikely]] {
+      const detail::Unstarted::Quietly quietly;
       frame.destroy();
       return JoinHandle<T>(typename JoinHandle<T>::Refused{});
     }

@@ -220,11 +220,11 @@ Task<void> immortal() {
 
 // C-070: who refuses to end is named, with the place where it waits.
 TEST(ReactorRunDeathTest, TaskThatDoesNotEndIsNamedAtShutdown) {
-  ReactorOptions options;
-  options.shutdown_grace = 3s;
-  VirtualReactor reactor(std::move(options));
   EXPECT_DEATH(
       {
+        ReactorOptions options;
+        options.shutdown_grace = 3s;
+        VirtualReactor reactor(std::move(options));  // in the child: it may not use the parent's
         reactor->scheduler().detached().spawn(SpawnOptions{.name = "highlander"}, immortal);
         reactor->shutdown();
       },
