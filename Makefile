@@ -44,14 +44,14 @@ BENCHES := $(patsubst bench/%.cc,%,$(call ours,bench/*_bench.cc))
 # An example is one file, or a folder of files.
 EXAMPLES := $(patsubst examples/%.cc,%,$(call ours,examples/*.cc)) $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.cc))))
 TEST_PROGRAMS    := $(TESTS:%=$(OUT)/tests/%)
-EXAMPLE_PROGRAMS := $(EXAMPLES:%=$(OUT)/examples/%)
+EXAMPLE_PROGRAMS := $(EXAMPLES:%=$(OUT)/bin/%)
 
 all: $(OUT)/libgyre.a ## the static library (the default)
 
 run: ## builds Gyre and shows it at work
 	@CXX='$(CXX)' tools/setup run
-	+@$(AGAIN) MODE=release $(BUILD)/release/examples/$(RUN)
-	@$(BUILD)/release/examples/$(RUN) $(ARGS)
+	+@$(AGAIN) MODE=release $(BUILD)/release/bin/$(RUN)
+	@$(BUILD)/release/bin/$(RUN) $(ARGS)
 
 test: ## builds and runs all tests and examples (TESTS="a_test b_test": only these); ends with the count
 	@CXX='$(CXX)' tools/setup test
@@ -108,7 +108,8 @@ $(BUILD)/tools/%: tools/%.cc
 	@mkdir -p $(@D)
 	$(CXX) -O1 -std=c++20 $(WARNINGS) $< -o $@
 .SECONDEXPANSION:
-$(EXAMPLE_PROGRAMS): $(OUT)/examples/%: $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
+$(EXAMPLE_PROGRAMS): $(OUT)/bin/%: $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
+	@mkdir -p $(@D)
 	$(SAY)$(COMPILE) $^ $(LDFLAGS) -o $@
 PERCENT := %
 

@@ -1,0 +1,145 @@
+// What a switch costs on this machine, from the cheapest kind to the dearest. Each is measured for a short while only: see
+// `make bench` for the careful figures.
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <gyre/platform/clock.h>
+#include <gyre/reactor/reactor.h>
+#include <gyre/task/sleep.h>
+#include <gyre/task/task_group.h>
+
+#include "tour.h"
+
+namespace tour {
+namespace {
+
+// Nanoseconds per switch of `run(rounds)`, which makes `switches` in each round: the best of five.
+template <typename Run>
+double measure(int rounds, int switches, Run run) {
+  double best = HUGE_VAL;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const gyre::Instant begin = gyre::steady_clock().now();
+    run(rounds);
+    const auto took = static_cast<double>((gyre::steady_clock().now() - begin).count());
+    best = std::min(best, took / rounds / switches);
+  }
+  return best;
+}
+
+gyre::Task<void> yield_often(int rounds) {
+  for (int i = 0; i < rounds; ++i) {
+    const gyre::Result<void> yielded = co_await gyre::yield();
+    if (!yielded) co_return;
+  }
+}
+
+gyre::Task<void> yield_by_turns(int tasks, int rounds) {
+  gyre::TaskGroup group;
+  for (int i = 0; i < tasks; ++i) group.spawn(yield_often, rounds);
+  static_cast<void>(co_await group.join());
+}
+
+// A call of a coroutine that ends at once, and the way back: two transfers.
+gyre::Task<int> add_one(int to) { co_return to + 1; }
+gyre::Task<int> call_often(int rounds) {
+  int sum = 0;
+  for (int i = 0; i < rounds; ++i) sum = co_await add_one(sum);
+  co_return sum;
+}
+
+double task_switch(gyre::Reactor& reactor, int tasks) {
+  return measure(20'000, tasks, [&](int rounds) { static_cast<void>(reactor.run_until(yield_by_turns(tasks, rounds))); });
+}
+
+double child_call(gyre::Reactor& reactor) {
+  return measure(200'000, 2, [&](int rounds) { static_cast<void>(reactor.run_until(call_often(rounds))); });
+}
+
+ucontext_t main_context;
+ucontext_t other_context;
+
+double context_switch() {
+  std::vector<char> stack(64 * 1024);
+  ::getcontext(&other_context);
+  other_context.uc_stack.ss_sp = stack.data();
+  other_context.uc_stack.ss_size = stack.size();
+  ::makecontext(&other_context, [] {
+    for (;;) ::swapcontext(&other_context, &main_context);
+  }, 0);
+  return measure(20'000, 2, [](int rounds) {
+    for (int i = 0; i < rounds; ++i) ::swapcontext(&main_context, &other_context);
+  });
+}
+
+double thread_switch() {
+  return measure(2'000, 2, [](int rounds) {
+    std::mutex mutex;
+    std::condition_variable moved;
+    bool is_theirs = false;
+    const auto play = [&](bool mine) {
+      for (int i = 0; i < rounds; ++i) {
+        std::unique_lock lock(mutex);
+        moved.wait(lock, [&] { return is_theirs == mine; });
+        is_theirs = !mine;
+        moved.notify_one();
+      }
+    };
+    std::thread other([&] { play(true); });
+    play(false);
+    other.join();
+  });
+}
+
+double process_switch() {
+  int there[2];
+  int back[2];
+  if (::pipe(there) != 0 || ::pipe(back) != 0) return HUGE_VAL;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(there[1]);
+    char ball = 0;
+    while (::read(there[0], &ball, 1) == 1 && ::write(back[1], &ball, 1) == 1) {
+    }
+    ::_exit(0);
+  }
+  const double cost = measure(2'000, 2, [&](int rounds) {
+    char ball = 0;
+    for (int i = 0; i < rounds; ++i) {
+      if (::write(there[1], &ball, 1) != 1 || ::read(back[0], &ball, 1) != 1) return;
+    }
+  });
+  for (const int fd : {there[0], there[1], back[0], back[1]}) ::close(fd);
+  ::waitpid(child, nullptr, 0);
+  return cost;
+}
+
+void show(const char* what, double nanoseconds) {
+  // Ten times as long, one step more: 1 ns to 100 us.
+  const double share = std::log10(std::max(nanoseconds, 1.0)) / 5;
+  std::printf("   %-34s %9.1f ns  %s\n", what, nanoseconds, bar(share, 25).c_str());
+}
+
+}  // namespace
+
+void show_switches() {
+  gyre::Result<std::unique_ptr<gyre::Reactor>> made = gyre::Reactor::create();
+  if (!made) return;
+  gyre::Reactor& reactor = **made;
+  std::printf("\n2. What a switch costs here (each step of a bar is ten times as long as the one before).\n");
+  show("coroutine: call and return", child_call(reactor));
+  show("coroutine: yield, 100 tasks", task_switch(reactor, 100));
+  show("swapcontext", context_switch());
+  show("thread: condition variable", thread_switch());
+  show("process: pipe", process_switch());
+}
+
+}  // namespace tour
