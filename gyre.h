@@ -32,6 +32,7 @@
 #include <gyre/reactor/reactor.h>
 #include <gyre/reactor/run.h>
 #include <gyre/reactor/stop_token.h>
+#include <gyre/reactor/signal_stream.h>
 #include <gyre/task/as_completed.h>
 #include <gyre/task/barrier.h>
 #include <gyre/task/broadcast.h>

@@ -1,0 +1,141 @@
+#include <gyre/platform/signal_listener.h>
+
+#include <signal.h>
+
+#include <cerrno>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include <gyre/platform/check.h>
+#include <gyre/platform/signal_handler.h>
+#include <gyre/platform/syscalls_posix.h>
+
+namespace gyre {
+
+// One of each process, as its signals are.
+//
+// A handler counts itself in `running` before it walks the list; who takes a listener off the list then waits until no
+// handler is left. Both sides write one and then read the other, so both are seq_cst: either the handler sees the
+// listener gone, or the remover sees the handler.
+struct SignalTable {
+  std::mutex mutex;
+  unsigned listeners[SignalListener::signals_max + 1] = {};  // of each signal; under the mutex
+  SignalHandler handlers[SignalListener::signals_max + 1];   // under the mutex
+
+  std::atomic<std::int64_t> process{0};  // whose signals these are; written before a handler is installed
+  std::atomic<SignalListener*> first{nullptr};
+  std::atomic<int> running{0};
+
+  static SignalTable& instance() noexcept;
+  static void on_signal(int signal);
+
+  void tell(int signal) noexcept {
+    const std::uint64_t bit = std::uint64_t{1} << (signal - 1);
+    for (SignalListener* listener = first.load(); listener != nullptr; listener = listener->next_.load()) {
+      if ((listener->heard_.load() & bit) != 0) listener->on_signal_(*listener, signal);
+    }
+  }
+  void link(SignalListener& listener) noexcept {
+    listener.next_.store(first.load());
+    first.store(&listener);
+  }
+  void unlink(SignalListener& listener) noexcept {
+    std::atomic<SignalListener*>* place = &first;
+    while (place->load() != &listener) {
+      GYRE_CHECK(place->load() != nullptr);
+      place = &place->load()->next_;
+    }
+    place->store(listener.next_.load());
+  }
+  // What a forked process has copied is not its own: it begins with what was there before.
+  void begin_anew_if_forked() noexcept {
+    const std::int64_t self = sys::getpid();
+    if (process.load() == self) return;
+    first.store(nullptr);
+    running.store(0);
+    for (int signal = 1; signal <= SignalListener::signals_max; ++signal) {
+      listeners[signal] = 0;
+      handlers[signal] = SignalHandler();
+    }
+    process.store(self);
+  }
+  // Bound: a handler does nothing that waits, and one that interrupts this thread ends before this goes on.
+  void wait_for_handlers() const noexcept {
+    while (running.load() != 0) {
+    }
+  }
+};
+
+namespace {
+
+// Never destroyed: a signal may come while static objects are.
+alignas(SignalTable) constinit std::byte table_storage[sizeof(SignalTable)] = {};
+
+bool may_listen_to(int signal) noexcept {
+  switch (signal) {
+    case SIGSEGV: case SIGBUS: case SIGFPE: case SIGILL: return false;
+    default: return signal >= 1 && signal <= SignalListener::signals_max;
+  }
+}
+
+}  // namespace
+
+SignalTable& SignalTable::instance() noexcept {
+  static SignalTable* const table = new (table_storage) SignalTable;
+  return *table;
+}
+
+void SignalTable::on_signal(int signal) {
+  SignalTable& table = instance();
+  if (table.process.load() != sys::getpid()) {
+    // A copy of this memory in a forked process: its listeners belong to the parent's loops.
+    raise_by_default(signal);
+    return;
+  }
+  const int error = errno;
+  table.running.fetch_add(1);
+  table.tell(signal);
+  table.running.fetch_sub(1);
+  errno = error;
+}
+
+Result<void> SignalListener::add(int signal) {
+  if (!may_listen_to(signal)) return Error::system(EINVAL, OperationKind::signal);
+  const std::uint64_t bit = std::uint64_t{1} << (signal - 1);
+  if ((signals_ & bit) != 0) return {};
+  SignalTable& table = SignalTable::instance();
+  const std::lock_guard lock(table.mutex);
+  const auto index = static_cast<std::size_t>(signal);
+  table.begin_anew_if_forked();
+  if (table.listeners[index] == 0) {
+    Result<SignalHandler> handler = SignalHandler::install(signal, SignalTable::on_signal);
+    if (!handler) return handler.error();
+    table.handlers[index] = std::move(*handler);
+  }
+  ++table.listeners[index];
+  if (signals_ == 0) table.link(*this);
+  signals_ |= bit;
+  heard_.store(signals_);
+  return {};
+}
+
+void SignalListener::remove() noexcept {
+  if (signals_ == 0) return;
+  SignalTable& table = SignalTable::instance();
+  const std::lock_guard lock(table.mutex);
+  if (table.process.load() != sys::getpid()) {
+    signals_ = 0;  // a copy in a forked process, and on no list there
+    return;
+  }
+  for (int signal = 1; signal <= signals_max; ++signal) {
+    if ((signals_ >> (signal - 1) & 1) == 0) continue;
+    const auto index = static_cast<std::size_t>(signal);
+    if (--table.listeners[index] == 0) table.handlers[index] = SignalHandler();
+  }
+  table.unlink(*this);
+  signals_ = 0;
+  table.wait_for_handlers();
+}
+
+}  // namespace gyre
