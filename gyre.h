@@ -10,6 +10,8 @@
 #include <gyre/net/io_handle.h>
 #include <gyre/net/listener.h>
 #include <gyre/net/process.h>
+#include <gyre/net/process_pool.h>
+#include <gyre/net/process_values.h>
 #include <gyre/net/resolver.h>
 #include <gyre/net/server.h>
 #include <gyre/net/socket_options.h>

@@ -1,0 +1,421 @@
+// ProcessPool: calls, values, crashes, cancels, bounds and the end, on every poller. The workers are this very program.
+#include <gyre/net/process_pool.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <gyre/platform/fault_plan.h>
+#include <gyre/platform/syscalls_linux.h>
+#include <gyre/reactor/io.h>
+#include <gyre/task/sleep.h>
+#include <gyre/task/task_group.h>
+#include <gyre/task/timeout.h>
+
+#include "support/net_fixture.h"
+#include "support/net_task_fixture.h"
+
+namespace gyre::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ProcessPoolTest : public NetTaskFixture {
+ protected:
+  void TearDown() override {
+    NetTaskFixture::TearDown();
+    siginfo_t info{};
+    EXPECT_EQ(::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT), -1) << "a worker is left: " << info.si_pid;
+    EXPECT_EQ(errno, ECHILD);
+  }
+};
+GYRE_INSTANTIATE_FOR_EVERY_POLLER(ProcessPoolTest);
+
+// --- What the workers run ---------------------------------------------------------------------------------------------
+
+std::uint64_t fibonacci(unsigned n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
+int own_number() { return static_cast<int>(::getpid()); }
+void nothing() {}
+std::string repeat(std::string_view text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+std::vector<std::pair<std::string, double>> tabulate(const std::vector<std::string>& names, std::optional<double> scale) {
+  std::vector<std::pair<std::string, double>> table;
+  for (const std::string& name : names) table.emplace_back(name, scale.value_or(-1) * static_cast<double>(name.size()));
+  return table;
+}
+Result<int> half_of(int number) {
+  if (number % 2 != 0) return Error::system(EDOM).at(Place::text("an odd number"));
+  return number / 2;
+}
+Result<void> refuse() { return Errc::malformed; }
+int fail_with(const std::string& what) { throw std::runtime_error(what); }
+int throw_a_number() { throw 7; }
+void crash(int signal) {
+  ::signal(signal, SIG_DFL);
+  ::kill(::getpid(), signal);
+  for (;;) ::pause();
+}
+void leave(int status) { std::_Exit(status); }
+// Says that it runs by closing the file, whose other end is the test's, and then never ends.
+void work_for_ever(std::string path) {
+  const int fifo = ::open(path.c_str(), O_WRONLY);
+  ::close(fifo);
+  for (;;) ::pause();
+}
+std::string environment_of_worker() {
+  const char* const mark = std::getenv("GYRE_POOL_WORKER");
+  return mark == nullptr ? "" : mark;
+}
+bool pool_in_worker_is_possible() { return ProcessPool::create().has_value(); }
+
+// --- Values -----------------------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<ProcessPool>> make_pool(std::size_t workers, std::size_t queue_max = 100) {
+  return ProcessPool::create({.workers = workers, .queue_max = queue_max, .message_max = std::size_t{1} << 20});
+}
+
+Task<Result<void>> call_all_kinds() {
+  Result<std::unique_ptr<ProcessPool>> made = make_pool(1);
+  if (!made) co_return made.error();
+  ProcessPool& pool = **made;
+  const Result<std::uint64_t> number = co_await pool.call<fibonacci>(15u);
+  EXPECT_TRUE(number && *number == 610) << (number ? Error() : number.error());
+  const Result<void> none = co_await pool.call<nothing>();
+  EXPECT_TRUE(none);
+  const Result<std::string> text = co_await pool.call<repeat>("ab", 3);
+  EXPECT_TRUE(text && *text == "ababab");
+  const Result<std::string> empty = co_await pool.call<repeat>("", 3);
+  EXPECT_TRUE(empty && empty->empty());
+  const std::vector<std::string> names{"a", "", "long name"};
+  const auto table = co_await pool.call<tabulate>(names, 0.5);
+  EXPECT_TRUE(table && *table == (std::vector<std::pair<std::string, double>>{{"a", 0.5}, {"", 0.0}, {"long name", 4.5}}));
+  const Result<int> half = co_await pool.call<half_of>(8);
+  EXPECT_TRUE(half && *half == 4);
+  const Result<int> odd = co_await pool.call<half_of>(7);
+  EXPECT_TRUE(!odd && odd.error() == std::errc::argument_out_of_domain && odd.error().place() == Place::text("an odd number"));
+  const Result<void> refused = co_await pool.call<refuse>();
+  EXPECT_TRUE(!refused && refused.error() == Errc::malformed);
+  const Result<std::string> mark = co_await pool.call<environment_of_worker>();
+  EXPECT_TRUE(mark && mark->empty()) << "children of a worker are no workers";
+  EXPECT_EQ(pool.stats().workers_started, 1U);
+  EXPECT_EQ(pool.stats().workers_lost, 0U);
+  EXPECT_EQ(pool.stats().calls, 9U);
+  co_return co_await pool.shutdown();
+}
+
+TEST_P(ProcessPoolTest, ArgumentsAndResultsTravelAsValues) {
+  const Result<void> done = run(call_all_kinds());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+Task<Result<void>> number_into(ProcessPool& pool, std::set<int>& numbers, int& calls) {
+  const Result<int> number = co_await pool.call<own_number>();
+  if (!number) co_return number.error();
+  numbers.insert(*number);
+  ++calls;
+  co_return Result<void>{};
+}
+
+Task<Result<void>> call_many(std::size_t workers, int calls) {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(workers);
+  if (!pool) co_return pool.error();
+  std::set<int> numbers;
+  int answered = 0;
+  TaskGroup group;
+  for (int i = 0; i < calls; ++i) group.spawn(number_into, **pool, numbers, answered);
+  const Result<void> joined = co_await group.join();
+  if (!joined) co_return joined.error();
+  EXPECT_EQ(answered, calls);
+  EXPECT_GE(numbers.size(), 1U);
+  EXPECT_LE(numbers.size(), workers);
+  EXPECT_FALSE(numbers.contains(static_cast<int>(::getpid())));
+  EXPECT_EQ((*pool)->stats().workers_started, numbers.size());
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, ManyCallsShareFewWorkersAndNoneIsLost) {
+  const Result<void> done = run(call_many(3, 60));
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+// --- Failures ---------------------------------------------------------------------------------------------------------
+
+Task<Result<void>> call_what_throws() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
+  if (!pool) co_return pool.error();
+  const Result<int> thrown = co_await (*pool)->call<fail_with>("out of paper");
+  EXPECT_TRUE(!thrown && thrown.error() == Errc::child_failed && thrown.error().place() == Place::text("out of paper"));
+  const Result<int> number = co_await (*pool)->call<throw_a_number>();
+  EXPECT_TRUE(!number && number.error() == Errc::child_failed);
+  EXPECT_EQ((*pool)->stats().workers_lost, 0U);
+  EXPECT_EQ((*pool)->stats().workers_started, 1U);
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, AnExceptionFailsTheCallAndNotTheWorker) {
+  const Result<void> done = run(call_what_throws());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+Task<Result<void>> call_what_crashes() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
+  if (!pool) co_return pool.error();
+  std::uint64_t lost = 0;
+  for (const int signal : {SIGKILL, SIGTERM, SIGUSR1}) {
+    const Result<void> crashed = co_await (*pool)->call<crash>(signal);
+    EXPECT_FALSE(crashed);
+    if (!crashed) {
+      EXPECT_EQ(crashed.error(), Errc::child_failed);
+      EXPECT_EQ(crashed.error().place(), Place::text("killed by signal " + std::to_string(signal)));
+    }
+    EXPECT_EQ((*pool)->stats().workers_lost, ++lost);
+    const Result<std::uint64_t> next = co_await (*pool)->call<fibonacci>(10u);
+    EXPECT_TRUE(next && *next == 55) << "it has been replaced";
+  }
+  const Result<void> left = co_await (*pool)->call<leave>(3);
+  EXPECT_TRUE(!left && left.error().place() == Place::text("exit status 3"));
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, AWorkerThatDiesFailsItsCallAndIsReplaced) {
+  const Result<void> done = run(call_what_crashes());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+Task<Result<void>> kill_while_idle() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
+  if (!pool) co_return pool.error();
+  const Result<int> number = co_await (*pool)->call<own_number>();
+  if (!number) co_return number.error();
+  const Result<UniqueFd> pidfd = sys::pidfd_open(*number);
+  if (!pidfd) co_return pidfd.error();
+  EXPECT_EQ(::kill(*number, SIGKILL), 0);
+  const Result<void> ended = co_await wait_readable(pidfd->get());
+  EXPECT_TRUE(ended);
+  while (::kill(*number, 0) == 0) {  // until it is reaped; bound: the fixture's limit
+    const Result<void> yielded = co_await yield();
+    if (!yielded) co_return yielded.error();
+  }
+  const Result<int> next = co_await (*pool)->call<own_number>();
+  EXPECT_TRUE(next && *next != *number);
+  EXPECT_EQ((*pool)->stats().workers_lost, 1U);
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, AWorkerThatWasKilledWhileIdleFailsNoCall) {
+  const Result<void> done = run(kill_while_idle());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+Task<Result<void>> start_what_cannot_work(std::string program, Error& error) {
+  Result<std::unique_ptr<ProcessPool>> pool =
+      ProcessPool::create({.workers = 1, .start_limit = 5s, .program = std::move(program)});
+  if (!pool) co_return pool.error();
+  const Result<void> called = co_await (*pool)->call<nothing>();
+  EXPECT_FALSE(called);
+  if (!called) error = called.error();
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, WorkersThatDoNotStartFailTheirCalls) {
+  Error missing;
+  EXPECT_TRUE(run(start_what_cannot_work("/no/such/program", missing)).has_value());
+  EXPECT_EQ(missing, std::errc::no_such_file_or_directory) << missing;
+  Error ended;
+  EXPECT_TRUE(run(start_what_cannot_work("/bin/true", ended)).has_value());
+  EXPECT_EQ(ended, Errc::child_failed) << ended;
+}
+
+Task<Result<void>> call_without_processes() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
+  if (!pool) co_return pool.error();
+  sys::FaultPlan plan;
+  plan.add(sys::FaultRule{.number = SYS_clone, .fault = {sys::Fault::Kind::fail, EAGAIN}});
+  {
+    const sys::FaultScope scope(plan);
+    const Result<void> called = co_await (*pool)->call<nothing>();
+    EXPECT_TRUE(!called && called.error() == std::errc::resource_unavailable_try_again);
+  }
+  const Result<void> again = co_await (*pool)->call<nothing>();
+  EXPECT_TRUE(again);
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, WithoutAFreeProcessACallFailsAndTheNextWorks) {
+  if (!fault_injection) GTEST_SKIP() << "built without fault injection";
+  const Result<void> done = run(call_without_processes());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+// --- Bounds and cancels -----------------------------------------------------------------------------------------------
+
+// Opens the reading end of a new FIFO; the worker opens the other.
+struct Started {
+  explicit Started(const TemporaryDirectory& directory) : path(directory.path("fifo")) {
+    EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  }
+  std::string path;
+  UniqueFd fd;
+};
+
+Task<Result<void>> call_for_ever(ProcessPool& pool, std::string path) {
+  const Result<void> called = co_await pool.call<work_for_ever>(std::move(path));
+  co_return called;
+}
+
+Task<Result<void>> cancel_a_call() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1, 1);
+  if (!pool) co_return pool.error();
+  const TemporaryDirectory directory;
+  const Started started(directory);
+  TaskGroup group(OnFailure::keep_going);
+  auto running = group.spawn(call_for_ever, **pool, started.path);
+  // A writer has come, and gone.
+  const Result<void> runs = co_await wait_readable(started.fd.get());
+  EXPECT_TRUE(runs);
+  std::set<int> numbers;
+  int answered = 0;
+  auto queued = group.spawn(number_into, **pool, numbers, answered);
+  const Result<void> yielded = co_await yield();
+  EXPECT_TRUE(yielded);
+  const Result<int> beyond = co_await (*pool)->call<own_number>();
+  EXPECT_TRUE(!beyond && beyond.error() == Errc::limit_exceeded) << "the queue has one place";
+  queued.cancel();
+  const Result<void> dequeued = co_await queued;
+  EXPECT_TRUE(!dequeued && dequeued.error().is_cancelled());
+  EXPECT_EQ((*pool)->stats().workers_lost, 0U) << "it had not begun";
+  auto behind = group.spawn(number_into, **pool, numbers, answered);
+  running.cancel();
+  const Result<void> ended = co_await running;
+  EXPECT_TRUE(!ended && ended.error().is_cancelled());
+  EXPECT_EQ((*pool)->stats().workers_lost, 1U) << "it has been killed";
+  const Result<void> served = co_await behind;
+  EXPECT_TRUE(served);
+  EXPECT_EQ(answered, 1);
+  static_cast<void>(co_await group.join());
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, ACancelKillsTheWorkerOfACallThatRunsAndDequeuesOneThatWaits) {
+  const Result<void> done = run(cancel_a_call());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+Task<Result<void>> send_too_much() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
+  if (!pool) co_return pool.error();
+  const std::string big(std::size_t{2} << 20, 'x');
+  const Result<std::string> sent = co_await (*pool)->call<repeat>(big, 0);
+  EXPECT_TRUE(!sent && sent.error() == Errc::limit_exceeded);
+  const Result<std::string> received = co_await (*pool)->call<repeat>("0123456789", 1 << 18);
+  EXPECT_TRUE(!received && received.error() == Errc::limit_exceeded);
+  const Result<std::string> fits = co_await (*pool)->call<repeat>("0123456789", 100'000);
+  EXPECT_TRUE(fits && fits->size() == 1'000'000);
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, MessagesAreBounded) {
+  const Result<void> done = run(send_too_much());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+// --- The end ----------------------------------------------------------------------------------------------------------
+
+Task<Result<void>> shut_down_under_calls() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
+  if (!pool) co_return pool.error();
+  TaskGroup group(OnFailure::keep_going);
+  std::set<int> numbers;
+  int answered = 0;
+  auto running = group.spawn(number_into, **pool, numbers, answered);
+  auto queued = group.spawn(number_into, **pool, numbers, answered);
+  const Result<void> yielded = co_await yield();
+  EXPECT_TRUE(yielded);
+  const Result<void> down = co_await (*pool)->shutdown();
+  EXPECT_TRUE(down);
+  const Result<void> first = co_await running;
+  EXPECT_TRUE(first) << "what ran has ended in peace";
+  const Result<void> second = co_await queued;
+  EXPECT_TRUE(!second && second.error() == Errc::stopped);
+  const Result<void> late = co_await (*pool)->call<nothing>();
+  EXPECT_TRUE(!late && late.error() == Errc::stopped);
+  const Result<void> again = co_await (*pool)->shutdown();
+  EXPECT_TRUE(again);
+  co_return co_await group.join();
+}
+
+TEST_P(ProcessPoolTest, ShutdownLetsWhatRunsEndAndRefusesTheRest) {
+  const Result<void> done = run(shut_down_under_calls());
+  EXPECT_TRUE(!done && done.error() == Errc::stopped) << "the queued call's";
+}
+
+Task<Result<void>> drop_the_pool() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(2);
+  if (!pool) co_return pool.error();
+  const Result<bool> nested = co_await (*pool)->call<pool_in_worker_is_possible>();
+  EXPECT_TRUE(nested && *nested) << "a worker that serves is an ordinary program";
+  co_return Result<void>{};
+}
+
+TEST_P(ProcessPoolTest, APoolThatIsDroppedKillsItsWorkers) {
+  const Result<void> done = run(drop_the_pool());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+Task<Result<bool>> create_as_unaware_worker() {
+  ::setenv("GYRE_POOL_WORKER", "1", 1);
+  const Result<std::unique_ptr<ProcessPool>> pool = ProcessPool::create();
+  ::unsetenv("GYRE_POOL_WORKER");
+  co_return pool ? Result<bool>(true) : Result<bool>(pool.error());
+}
+
+TEST_P(ProcessPoolTest, AWorkerThatDoesNotServeCannotStartWorkersWithoutEnd) {
+  const Result<bool> made = run(create_as_unaware_worker());
+  EXPECT_TRUE(!made && made.error() == std::errc::operation_not_permitted);
+}
+
+// --- Bytes ------------------------------------------------------------------------------------------------------------
+
+TEST(ProcessValuesTest, CutAndSwollenBytesAreRefused) {
+  using Value = std::tuple<std::string, std::vector<int>, std::optional<double>, Result<std::string>>;
+  const Value value("text", {1, 2, 3}, 2.5, std::string("result"));
+  const std::string bytes = detail::to_bytes(value);
+  Value copy("", {}, {}, Errc::broken);
+  ASSERT_TRUE(detail::from_bytes(bytes, copy));
+  EXPECT_EQ(std::get<0>(copy), "text");
+  EXPECT_EQ(std::get<1>(copy), (std::vector<int>{1, 2, 3}));
+  EXPECT_EQ(std::get<2>(copy), 2.5);
+  EXPECT_TRUE(std::get<3>(copy) && *std::get<3>(copy) == "result");
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(detail::from_bytes(std::string_view(bytes).substr(0, size), copy)) << size;
+  }
+  EXPECT_FALSE(detail::from_bytes(bytes + "x", copy));
+  // A count that promises more than there is costs no memory.
+  std::vector<int> numbers;
+  EXPECT_FALSE(detail::from_bytes(detail::to_bytes(~std::size_t{0}), numbers));
+}
+
+}  // namespace
+}  // namespace gyre::test
+
+int main(int argc, char** argv) {
+  gyre::ProcessPool::serve_if_worker();
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
