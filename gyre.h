@@ -33,8 +33,8 @@
 #include <gyre/reactor/pools.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/reactor/run.h>
-#include <gyre/reactor/stop_token.h>
 #include <gyre/reactor/signal_stream.h>
+#include <gyre/reactor/stop_token.h>
 #include <gyre/task/as_completed.h>
 #include <gyre/task/barrier.h>
 #include <gyre/task/broadcast.h>
