@@ -14,6 +14,10 @@
 // long each time, and tries again at once when one of its own connections ends. The clients
 // meanwhile wait in the system's backlog, where they lose nothing. (A spare descriptor, given up to
 // accept and drop such clients, would turn a short want into refusals.)
+//
+// A handler that writes what it has received by receive() holds a buffer of its reactor until the client has taken it;
+// when all are held, others wait to receive. Against clients that do not read set `send_rate_min`, or read() into memory
+// of the connection's own.
 #pragma once
 
 #include <cstddef>

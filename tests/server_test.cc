@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -118,8 +119,9 @@ Task<Error> end_of(TcpStream& stream) {
 
 class ServerTest : public NetTaskFixture {
  protected:
-  void use_manual_clock() {
+  void use_manual_clock(const PollerOptions& poller = {}) {
     ReactorOptions options;
+    options.poller = poller;
     options.clock = &clock_;
     options.poller.clock = &clock_;
     options.scheduler.slow_step = Duration::zero();  // a step that moves the clock looks slow
@@ -799,6 +801,57 @@ Task<void> cuts_slow_reader(ManualClock& clock) {
 TEST_P(ServerTest, CutsOffAClientThatDoesNotReadItsAnswer) {
   use_manual_clock();
   EXPECT_TRUE(run(cuts_slow_reader(clock_)));
+}
+
+Task<void> lent_echo(ServerConnection& connection) {
+  for (;;) {
+    const Result<LentBytes> received = co_await connection.receive();
+    if (!received || received->empty()) co_return;
+    const Result<void> sent = co_await connection.write_all(received->bytes());
+    if (!sent) co_return;
+  }
+}
+
+// Sends until the server takes no more, and never reads.
+Task<void> stuff(TcpStream& stream) {
+  const std::vector<std::byte> much(1 << 20);
+  for (;;) {
+    const Result<void> sent = co_await stream.write_all(much);
+    if (!sent) co_return;
+  }
+}
+
+Task<void> frees_lent_buffers(ManualClock& clock) {
+  ServerOptions options;
+  options.send_rate_min = 1000;
+  options.rate_window = 5s;
+  options.on_failure = [](void*, const ConnectionFailure&) noexcept {};
+  Server server(options);
+  const Endpoint where = co_await listen_somewhere(server);
+  TaskGroup group;
+  group.spawn([](Server* s) { return s->run(lent_echo); }, &server);
+  std::vector<TcpStream> stuck;
+  for (int i = 0; i < 4; ++i) stuck.push_back(co_await connect_to(where));
+  for (TcpStream& stream : stuck) group.spawn(stuff, std::ref(stream));
+  TcpStream good = co_await connect_to(where);
+  bool served = false;
+  auto asking = group.spawn([](TcpStream* s) { return is_served(*s, "hello"); }, &good);
+  for (int second = 0; second < 60 && server.stats().cut_off_slow < 4; ++second) {
+    co_await settle();
+    clock.advance(1s);
+  }
+  EXPECT_EQ(server.stats().cut_off_slow, 4U);
+  const Result<bool> answered = co_await asking;
+  served = answered && *answered;
+  EXPECT_TRUE(served);
+  server.abort();
+  static_cast<void>(co_await group.join());
+}
+
+// Clients that do not read hold all of the reactor's buffers; once they are cut off, the others are served.
+TEST_P(ServerTest, MinimumRateFreesTheLentBuffersThatStuckClientsHold) {
+  use_manual_clock({.lent_buffers = 4});
+  EXPECT_TRUE(run(frees_lent_buffers(clock_), far));
 }
 
 // --- Listeners from elsewhere
