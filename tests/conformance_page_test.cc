@@ -127,6 +127,8 @@ void expect_one_row_each(char letter, int count, const char* format) {
 
 TEST(ConformancePageTest, EachStatementOfPartCHasOneRow) { expect_one_row_each('C', 142, "%c-%03d"); }
 
+TEST(ConformancePageTest, EachStatementOfPartSHasOneRow) { expect_one_row_each('S', 62, "%c-%02d"); }
+
 TEST(ConformancePageTest, EveryTestThatIsNamedExists) {
   const std::set<std::string> tests = all_tests();
   for (const Row& row : page()) {
