@@ -40,7 +40,7 @@ Result<std::vector<sys::ChildRedirect>> redirects_of(const ChildProgram& program
   for (int standard = 0; standard <= 2; ++standard) {
     const bool is_given = std::any_of(redirects.begin(), redirects.end(),
                                       [&](const auto& entry) { return entry.target == standard; });
-    if (!is_given) redirects.push_back({.target = standard, .source = standard, .may_be_closed = true});
+    if (!is_given) redirects.push_back({.target = standard, .source = standard, .is_inherited = true});
   }
   std::sort(redirects.begin(), redirects.end(),
             [](const auto& a, const auto& b) { return a.target < b.target; });

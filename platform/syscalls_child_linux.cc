@@ -57,11 +57,14 @@ GYRE_BARE void redirect(ChildPlan& plan) noexcept {
   plan.report = static_cast<std::int32_t>(report);
   for (std::size_t i = 0; i < count; ++i) {
     ChildRedirect& entry = plan.redirects[i];
-    const long moved = raw_syscall(SYS_fcntl, entry.source, F_DUPFD_CLOEXEC, above);
-    if (moved < 0 && !(moved == -EBADF && entry.may_be_closed)) {
-      fail(plan, ChildStep::redirect, moved, entry.target);
+    if (entry.is_inherited) {
+      // Where the parent has closed its standard streams, one of its own descriptors may have such a number.
+      const long flags = raw_syscall(SYS_fcntl, entry.source, F_GETFD);
+      if (flags < 0 || (flags & FD_CLOEXEC) != 0) continue;
     }
-    entry.moved = moved < 0 ? -1 : static_cast<std::int32_t>(moved);
+    const long moved = raw_syscall(SYS_fcntl, entry.source, F_DUPFD_CLOEXEC, above);
+    if (moved < 0) fail(plan, ChildStep::redirect, moved, entry.target);
+    entry.moved = static_cast<std::int32_t>(moved);
   }
   long next = 0;
   for (std::size_t i = 0; i < count; ++i) {

@@ -30,7 +30,7 @@ struct ChildReport {
 struct ChildRedirect {
   std::int32_t target = 0;
   std::int32_t source = 0;
-  bool may_be_closed = false;   // then a closed source is no error, and the target is closed, too
+  bool is_inherited = false;    // only if it is open and not close-on-exec; else the target is closed
   std::int32_t moved = -1;      // the child's own
 };
 

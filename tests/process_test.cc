@@ -96,6 +96,11 @@ TEST_P(ProcessTest, C171AChildThatDoesNotReadItsInputIsNoError) {
   EXPECT_EQ(done->output, "done\n");
 }
 
+Task<Result<ProcessOutput>> communicate_with(const Command& command) {
+  Result<Process> process = co_await Process::start(command);
+  if (!process) co_return process.error();
+  co_return co_await process->communicate();
+}
 Task<Result<ProcessOutput>> run_command(const Command& command) { co_return co_await Process::run(command); }
 
 TEST_P(ProcessTest, C171NullReadsTheEndAndSwallowsOutput) {
@@ -193,6 +198,21 @@ TEST_P(ProcessTest, TheChildHasTheDescriptorsThatItIsGivenAndNoOther) {
   EXPECT_TRUE(done->output.starts_with("secondfirstthird 0 1 2 3 4 ")) << done->output;
   EXPECT_TRUE(done->output.ends_with(" 9")) << done->output;
   EXPECT_EQ(done->output.find(" " + std::to_string(raw(leaked)) + " "), std::string::npos) << done->output;
+}
+
+// The pipes of the start itself then have the number 0.
+TEST_P(ProcessTest, AParentWithoutStandardInputStartsChildrenWithout) {
+  const UniqueFd kept(::fcntl(0, F_DUPFD_CLOEXEC, 10));
+  ASSERT_GE(raw(kept), 10);
+  ::close(0);
+  Command command = Command::shell("for f in /proc/self/fd/*; do printf \" ${f##*/}\"; done");
+  command.output(Stdio::piped());
+  Task<Result<ProcessOutput>> running = communicate_with(command);
+  const Result<ProcessOutput> done = run(std::move(running));
+  EXPECT_EQ(::dup2(raw(kept), 0), 0);
+  ASSERT_TRUE(done.has_value()) << done.error();
+  // The shell gives the first free number, 0, to the folder that it lists; it is not a pipe of ours, or it would be two.
+  EXPECT_EQ(done->output, " 0 1 2");
 }
 
 TEST_P(ProcessTest, TheChildHasDefaultDispositionsAndNoBlockedSignal) {
