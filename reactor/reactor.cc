@@ -65,7 +65,11 @@ bool Reactor::begin_run() noexcept {
 
 void Reactor::run() {
   GYRE_CHECK_HINT(begin_run(), "run() inside a task, or after shutdown");
-  run_turns({no_tasks, &scheduler_});
+  run_turns({[](const void* self) noexcept {
+               const auto& reactor = *static_cast<const Reactor*>(self);
+               return reactor.scheduler_.tasks() == 0 && reactor.taken_in_ == nullptr;
+             },
+             this});
 }
 
 bool Reactor::run_once(Instant deadline) {
@@ -104,7 +108,7 @@ bool Reactor::turn(Instant deadline, const Until& done) {
   stats_.timers_fired += fired;
 
   Instant wait_until = Instant();
-  if (!scheduler_.has_ready() && !done() && !stop_.load(std::memory_order_relaxed) &&
+  if (!scheduler_.has_ready() && taken_in_ == nullptr && !done() && !stop_.load(std::memory_order_relaxed) &&
       mailbox_->inbox.fall_asleep()) {
     wait_until = next_deadline();
     if (deadline < wait_until) wait_until = deadline;
@@ -123,16 +127,17 @@ Pools& Reactor::pools() {
 }
 
 Instant Reactor::next_deadline() noexcept {
-  return scheduler_.has_ready() ? Instant() : scheduler_.timers().next_deadline();
+  const bool is_busy = scheduler_.has_ready() || taken_in_ != nullptr;
+  return is_busy ? Instant() : scheduler_.timers().next_deadline();
 }
 
+// Bounded, or a thread that posts faster than this one delivers would keep tasks, timers and I/O waiting for ever.
 void Reactor::drain_inbox() noexcept {
-  Inbox::Message* message = mailbox_->inbox.take();
-  while (message != nullptr) {
-    Inbox::Message* const next = message->next;
+  if (taken_in_ == nullptr) taken_in_ = mailbox_->inbox.take();
+  for (std::uint32_t i = 0; i < options_.tasks_per_turn && taken_in_ != nullptr; ++i) {
+    Inbox::Message* const message = std::exchange(taken_in_, taken_in_->next);
     ++stats_.posts;
     message->deliver(*message, true);
-    message = next;
   }
 }
 
@@ -157,10 +162,11 @@ void Reactor::shutdown() {
     GYRE_CHECK_HINT(scheduler_.tasks() == 0, "a cancelled task must end: the list above says where each waits");
   }
   shut_down_ = true;
-  for (Inbox::Message* message = mailbox_->inbox.close(); message != nullptr;) {
-    Inbox::Message* const next = message->next;
-    message->deliver(*message, false);
-    message = next;
+  for (Inbox::Message* left : {std::exchange(taken_in_, nullptr), mailbox_->inbox.close()}) {
+    while (left != nullptr) {
+      Inbox::Message* const message = std::exchange(left, left->next);
+      message->deliver(*message, false);
+    }
   }
   // No bound: whoever is about to wake the poller is between two instructions, or in the system call.
   while (!mailbox_->inbox.is_left_alone()) yield_processor();

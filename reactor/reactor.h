@@ -34,7 +34,7 @@ namespace gyre {
 class Reactor;
 
 struct ReactorOptions {
-  // Tasks that one turn runs at most before it polls.
+  // Tasks that one turn runs at most before it polls, and posts that it takes in.
   std::uint32_t tasks_per_turn = 128;
   // And for how long; looked at every 64 tasks.
   Duration time_per_turn = std::chrono::microseconds(500);
@@ -107,12 +107,10 @@ class Reactor {
   template <typename Callable>
   JoinHandle<void> call_at(Instant when, Callable callable);
 
-  // Any thread: as call_soon(). Posts of one thread keep their order, and inside a task of this reactor also with its
-  // call_soon(). Wakes the reactor if it sleeps, by one system call a sleep. False if the reactor has shut down:
-  // `callable` is then destroyed uncalled. Throws bad_alloc.
+  // Any thread: as call_soon(), in the next turn. Posts of one thread keep their order. Wakes the reactor if it sleeps, by
+  // one system call a sleep. False if the reactor has shut down: `callable` is then destroyed uncalled. Throws bad_alloc.
   template <typename Callable>
   bool post(Callable callable) {
-    if (detail::thread_state.scheduler == &scheduler_) return !call_soon(std::move(callable)).was_refused();
     return remote_.post(std::move(callable));
   }
   // Any thread: the bare message; it is delivered on the reactor's thread, between two tasks. False if the reactor has
@@ -175,6 +173,7 @@ class Reactor {
   bool running_ = false;
   bool shut_down_ = false;
   std::uint32_t fork_generation_;
+  Inbox::Message* taken_in_ = nullptr;  // a list: out of the inbox, and to be delivered in the coming turns
 
   // Any thread.
   std::shared_ptr<Mailbox> mailbox_;

@@ -1,4 +1,5 @@
 // Conformance (docs/CONFORMANCE.md), the loop: what running, stopping and closing a reactor promise.
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <stdexcept>
@@ -100,21 +101,43 @@ TEST(ReactorRunDeathTest, RunningOrClosingInsideATaskAborts) {
   reactor->run();
 }
 
-// C-003: posts and calls of one thread keep one order inside a task, and each its own outside.
-TEST(ReactorRunTest, PostsAndCallsOfATaskKeepTheirOrder) {
+// C-003: the posts of one thread keep their order, and its calls; a post is taken in with the next turn.
+TEST(ReactorRunTest, PostsAndCallsKeepTheirOrders) {
   VirtualReactor reactor;
   Log log;
-  reactor->post([&] {
-    log.push_back("first post");
-    reactor->call_soon([&log] { log.push_back("call 1"); });
-    EXPECT_TRUE(reactor->post([&log] { log.push_back("post 2"); }));
-    reactor->call_soon([&log] { log.push_back("call 3"); });
-    EXPECT_TRUE(reactor->post([&log] { log.push_back("post 4"); }));
+  reactor->call_soon([&] {
+    for (const char* number : {"1", "2", "3"}) {
+      EXPECT_TRUE(reactor->post([&log, number] { log.push_back(std::string("post ") + number); }));
+      reactor->call_soon([&log, number] { log.push_back(std::string("call ") + number); });
+    }
   });
-  reactor->post([&log] { log.push_back("second post"); });
-  reactor->call_soon([] {});
   reactor->run();
-  EXPECT_EQ(log, (Log{"first post", "second post", "call 1", "post 2", "call 3", "post 4"}));
+  static_cast<void>(reactor->run_once(reactor.clock.now()));
+  EXPECT_EQ(log, (Log{"call 1", "call 2", "call 3", "post 1", "post 2", "post 3"}));
+}
+
+// However much is posted, a turn takes in so much and no more; and all of it arrives, in its order.
+TEST(ReactorRunTest, FloodOfPostsIsTakenInByAndBy) {
+  ReactorOptions options;
+  options.tasks_per_turn = 10;
+  VirtualReactor reactor(std::move(options));
+  std::vector<int> arrived;
+  for (int i = 0; i < 105; ++i) EXPECT_TRUE(reactor->post([&arrived, i] { arrived.push_back(i); }));
+  for (std::size_t turn = 1; turn <= 11; ++turn) {
+    EXPECT_LE(reactor->next_deadline(), turn == 1 ? never : reactor.clock.now()) << "there is more to do";
+    // All turns but the last do not wait.
+    static_cast<void>(reactor->run_once(turn < 11 ? never : reactor.clock.now()));
+    EXPECT_EQ(arrived.size(), std::min<std::size_t>(10 * turn, 105));
+  }
+  EXPECT_EQ(reactor->next_deadline(), never);
+  EXPECT_TRUE(std::is_sorted(arrived.begin(), arrived.end()));
+
+  // What has not been delivered at the end is freed.
+  const auto token = std::make_shared<int>(0);
+  for (int i = 0; i < 25; ++i) EXPECT_TRUE(reactor->post([held = token] {}));
+  static_cast<void>(reactor->run_once(reactor.clock.now()));
+  reactor->shutdown();
+  EXPECT_EQ(token.use_count(), 1);
 }
 
 // C-021: a call that is running is past cancelling.

@@ -69,10 +69,10 @@ TEST(ReactorThreadTest, PostsOfEachThreadKeepTheirOrder) {
     for (int thread = 0; thread < threads; ++thread) {
       posters.emplace_back([&, thread] {
         for (int i = 0; i < posts; ++i) {
-          reactor->post([&, thread, i] {
+          static_cast<void>(reactor->post([&, thread, i] {
             seen[static_cast<std::size_t>(thread)].push_back(i);
             if (++total == threads * posts) all.set();
-          });
+          }));
         }
       });
     }
