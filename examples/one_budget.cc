@@ -54,8 +54,7 @@ gyre::Task<gyre::Result<void>> ask(std::string host, std::uint16_t port, gyre::D
 }
 
 int main(int argc, char** argv) {
-  const auto number = [&](int i) { return argc > i ? std::atoi(argv[i]) : 0; };
   if (argc < 4) return gyre::exit_status(gyre::run(ask_itself()));
-  return gyre::exit_status(
-      gyre::run(ask(argv[1], static_cast<std::uint16_t>(number(2)), std::chrono::milliseconds(number(3)))));
+  const auto port = static_cast<std::uint16_t>(std::atoi(argv[2]));
+  return gyre::exit_status(gyre::run(ask(argv[1], port, std::chrono::milliseconds(std::atoi(argv[3])))));
 }

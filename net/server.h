@@ -62,7 +62,7 @@ struct ConnectionFailure {
 };
 
 struct ServerOptions {
-  ListenOptions listen;
+  ListenOptions listen = {};
   // At this many the server accepts no more until one ends; the others wait in the system's
   // backlog.
   std::size_t connections_max = 65'536;

@@ -3,7 +3,7 @@
 # tools/run_tests.
 set -eu
 timeout 20 "$1"  # by itself
-coproc server { exec "$1" 0; }
+coproc server { exec "$1" 0 2>&1; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null' EXIT
 read -r -t 20 _ _ address <&"${server[0]}"
