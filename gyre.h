@@ -4,6 +4,7 @@
 #include <gyre/net/buffered_reader.h>
 #include <gyre/net/buffered_writer.h>
 #include <gyre/net/connect.h>
+#include <gyre/net/copy.h>
 #include <gyre/net/duplex.h>
 #include <gyre/net/endpoint.h>
 #include <gyre/net/file.h>

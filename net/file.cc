@@ -47,19 +47,21 @@ Result<File> File::adopt(UniqueFd file, std::string_view path) {
   if (status->type == FileType::pipe || status->type == FileType::socket) {
     return system_error(std::errc::invalid_seek, OperationKind::open_file).at(place);
   }
-  Poller& poller = this_reactor().poller();
-  const Result<Descriptor*> descriptor = poller.attach(std::move(file), DescriptorKind::file);
-  if (!descriptor) return descriptor.error().at(place);
-  return File(poller, **descriptor, place);
+  File taken;
+  const Result<void> attached = taken.attach(std::move(file), DescriptorKind::file);
+  if (!attached) return attached.error().at(place);
+  taken.place_ = place;
+  return taken;
 }
 
 File::TransferAwaiter::TransferAwaiter(File& file, OperationKind kind, std::span<std::byte> buffer,
                                        std::uint64_t offset, bool moves) noexcept
-    : FileAwaiter(kind, file.slot()), file_(file), moves_(moves) {
+    : FileAwaiter(kind, file.slot_if_open()), file_(file), moves_(moves) {
   constexpr auto offset_max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   GYRE_CHECK_HINT(!buffer.empty(), "a transfer of nothing could not tell the end of the file");
   GYRE_CHECK_HINT(offset <= offset_max, "no file is that long");
-  GYRE_DCHECK(kind == OperationKind::read_at ? is_readable_file(file.native()) : is_writable_file(file.native()));
+  GYRE_DCHECK(!file.is_open() || (kind == OperationKind::read_at ? is_readable_file(file.native())
+                                                                 : is_writable_file(file.native())));
   operation_.buffer = buffer.data();
   operation_.size = buffer.size();
   operation_.offset = static_cast<std::int64_t>(offset);
@@ -75,17 +77,6 @@ Result<void> File::resize(std::uint64_t size) noexcept {
   const Result<void> resized = resize_file(native(), size);
   if (!resized) return resized.error().at(place_);
   return {};
-}
-
-Task<Result<void>> File::close() {
-  Operation closing;
-  closing.kind = OperationKind::close;
-  closing.descriptor = &slot();
-  const CancelScope shielded(CancelScopeOptions{.shielded = true});
-  const Result<std::size_t> closed = co_await OperationAwaiter(closing);
-  descriptor_ = nullptr;
-  if (!closed) co_return closed.error().at(place_);
-  co_return Result<void>{};
 }
 
 // --- Whole files -----------------------------------------------------------------------------------------------------

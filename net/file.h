@@ -6,7 +6,7 @@
 //   Result<std::size_t> again = co_await file->read_at(buffer, 0); // any number of these at a time
 //
 // A File is a ReadStream and a WriteStream, so BufferedReader, BufferedWriter and copy() serve it, too. Every error names
-// the operation and the path. Cancel-safety: atomic; what the thread has begun it finishes, and its result is delivered.
+// the operation and the path; a file that is not open answers Errc::closed. Cancel-safety: atomic; what the thread has begun it finishes, and its result is delivered.
 #pragma once
 
 #include <coroutine>
@@ -18,6 +18,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gyre/net/io_handle.h>
 #include <gyre/platform/file_system.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
@@ -39,27 +40,10 @@ constexpr OpenFlags operator|(OpenFlags a, OpenFlags b) noexcept {
   return static_cast<OpenFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 
-class File {
+class File : public IoHandle {
  public:
   // Not open.
   File() noexcept = default;
-  File(File&& other) noexcept
-      : poller_(other.poller_),
-        descriptor_(std::exchange(other.descriptor_, nullptr)),
-        position_(other.position_),
-        place_(other.place_) {}
-  File& operator=(File&& other) noexcept {
-    if (this != &other) {
-      drop();
-      poller_ = other.poller_;
-      descriptor_ = std::exchange(other.descriptor_, nullptr);
-      position_ = other.position_;
-      place_ = other.place_;
-    }
-    return *this;
-  }
-  // Closes at once. Precondition: nothing is in flight.
-  ~File() { drop(); }
 
   // `permissions` of a file that is created, cut by the process's mask.
   // Errors: no_such_file_or_directory, permission_denied, is_a_directory, not_a_directory, file_exists,
@@ -69,8 +53,6 @@ class File {
   // Takes over a descriptor; on failure it is closed. Must be called inside a task. Errors: is_a_directory,
   // invalid_seek.
   [[nodiscard]] static Result<File> adopt(UniqueFd file, std::string_view path = {});
-
-  bool is_open() const noexcept { return descriptor_ != nullptr; }
 
   class [[nodiscard]] TransferAwaiter;
   class [[nodiscard]] SyncAwaiter;
@@ -94,26 +76,13 @@ class File {
 
   // A file has no side to end: does nothing, so that a File is a WriteStream.
   [[nodiscard]] Result<void> shutdown(ShutdownSide = ShutdownSide::write) noexcept { return {}; }
-  // Waits for what is in flight, and closes.
-  [[nodiscard]] Task<Result<void>> close();
-
-  // The descriptor, which stays the file's; and the poller's slot of it.
-  NativeDescriptor native() const noexcept { return slot().native; }
-  Descriptor& slot() const noexcept {
-    GYRE_CHECK_HINT(descriptor_ != nullptr, "the file is not open: closed, or moved from");
-    return *descriptor_;
-  }
+  // The poller's slot of it, for operations that a File has not.
+  Descriptor& slot() const noexcept { return IoHandle::open(); }
   const Place& place() const noexcept { return place_; }
 
  private:
-  File(Poller& poller, Descriptor& descriptor, const Place& place) noexcept
-      : poller_(&poller), descriptor_(&descriptor), place_(place) {}
-  void drop() noexcept {
-    if (descriptor_ != nullptr) poller_->close(*std::exchange(descriptor_, nullptr));
-  }
+  Descriptor* slot_if_open() const noexcept { return is_open() ? &slot() : nullptr; }
 
-  Poller* poller_ = nullptr;
-  Descriptor* descriptor_ = nullptr;
   std::uint64_t position_ = 0;
   Place place_;
 };
@@ -123,9 +92,10 @@ namespace detail {
 // Holds its request itself: files take many at a time.
 class FileAwaiter {
  public:
-  explicit FileAwaiter(OperationKind kind, Descriptor& descriptor) noexcept {
+  // `descriptor`: null if the file is not open.
+  FileAwaiter(OperationKind kind, Descriptor* descriptor) noexcept {
     operation_.kind = kind;
-    operation_.descriptor = &descriptor;
+    operation_.descriptor = descriptor;
   }
   FileAwaiter(const FileAwaiter&) = delete;
   FileAwaiter& operator=(const FileAwaiter&) = delete;
@@ -133,6 +103,7 @@ class FileAwaiter {
   bool await_ready() const noexcept { return false; }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
+    if (operation_.descriptor == nullptr) [[unlikely]] return false;
     return start_operation(*this, operation_, *frame.promise().context, frame.address());
   }
 
@@ -142,8 +113,9 @@ class FileAwaiter {
   void take(const Operation&, std::int64_t result) noexcept { operation_.result = result; }
 
  protected:
-  bool failed() const noexcept { return operation_.failed(); }
+  bool failed() const noexcept { return operation_.failed() || operation_.descriptor == nullptr; }
   Error error(const Place& place) const noexcept {
+    if (operation_.descriptor == nullptr) return Error(Errc::closed, operation_.kind).at(place);
     return operation_error(operation_.kind, operation_.result).at(place);
   }
 
@@ -174,7 +146,7 @@ class [[nodiscard]] File::TransferAwaiter : public detail::FileAwaiter {
 class [[nodiscard]] File::SyncAwaiter : public detail::FileAwaiter {
  public:
   explicit SyncAwaiter(File& file) noexcept
-      : FileAwaiter(OperationKind::sync_file, file.slot()), file_(file) {}
+      : FileAwaiter(OperationKind::sync_file, file.slot_if_open()), file_(file) {}
 
   Result<void> await_resume() const noexcept {
     if (failed()) [[unlikely]] return error(file_.place_);

@@ -156,6 +156,9 @@ class Stream : public IoHandle {
   std::uint64_t bytes_received() const noexcept { return open().bytes_received; }
   std::uint64_t bytes_sent() const noexcept { return open().bytes_sent; }
 
+  // The poller's slot of it, for operations that a Stream has not.
+  Descriptor& slot() const noexcept { return open(); }
+
  protected:
   Stream(Poller& poller, Descriptor& descriptor) noexcept : IoHandle(poller, descriptor) {}
 };
