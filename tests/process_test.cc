@@ -71,7 +71,7 @@ bool is_gone(std::int64_t id) { return ::kill(static_cast<pid_t>(id), 0) == -1 &
 
 // --- C-171: communicate ---------------------------------------------------------------------------------------------
 
-TEST_P(ProcessTest, C171CommunicateMovesMuchDataBothWaysAtOnce) {
+TEST_P(ProcessTest, C171_CommunicateMovesMuchDataBothWaysAtOnce) {
   const std::string big = pattern(std::size_t{3} << 20);
   const Result<ProcessOutput> done = run(run_shell("cat", big));
   ASSERT_TRUE(done.has_value()) << done.error();
@@ -80,7 +80,7 @@ TEST_P(ProcessTest, C171CommunicateMovesMuchDataBothWaysAtOnce) {
   EXPECT_EQ(done->errors, "");
 }
 
-TEST_P(ProcessTest, C171CommunicateCollectsOutputAndErrorsWithoutInput) {
+TEST_P(ProcessTest, C171_CommunicateCollectsOutputAndErrorsWithoutInput) {
   const Result<ProcessOutput> done = run(run_shell("echo out; echo err >&2; exit 3"));
   ASSERT_TRUE(done.has_value()) << done.error();
   EXPECT_EQ(done->output, "out\n");
@@ -89,7 +89,7 @@ TEST_P(ProcessTest, C171CommunicateCollectsOutputAndErrorsWithoutInput) {
   EXPECT_EQ(done->status.to_string(), "exit status 3");
 }
 
-TEST_P(ProcessTest, C171AChildThatDoesNotReadItsInputIsNoError) {
+TEST_P(ProcessTest, C171_AChildThatDoesNotReadItsInputIsNoError) {
   const std::string big = pattern(std::size_t{1} << 20);
   const Result<ProcessOutput> done = run(run_shell("exec 0<&-; echo done", big));
   ASSERT_TRUE(done.has_value()) << done.error();
@@ -103,7 +103,7 @@ Task<Result<ProcessOutput>> communicate_with(const Command& command) {
 }
 Task<Result<ProcessOutput>> run_command(const Command& command) { co_return co_await Process::run(command); }
 
-TEST_P(ProcessTest, C171NullReadsTheEndAndSwallowsOutput) {
+TEST_P(ProcessTest, C171_NullReadsTheEndAndSwallowsOutput) {
   Command command = Command::shell("cat; echo lost; echo kept >&2");
   command.input(Stdio::null()).output(Stdio::null());
   const Result<ProcessOutput> done = run(run_command(command));
@@ -112,7 +112,7 @@ TEST_P(ProcessTest, C171NullReadsTheEndAndSwallowsOutput) {
   EXPECT_EQ(done->errors, "kept\n");
 }
 
-TEST_P(ProcessTest, C171StreamsGoToDescriptorsAndErrorsToTheOutput) {
+TEST_P(ProcessTest, C171_StreamsGoToDescriptorsAndErrorsToTheOutput) {
   const UniqueFd file = temporary_file();
   Command command = Command::shell("echo out; echo err >&2");
   command.output(Stdio::descriptor(file.get())).errors(Stdio::as_output());
@@ -267,7 +267,7 @@ std::string script(const TemporaryDirectory& directory, const char* name, std::s
   return path;
 }
 
-TEST_P(ProcessTest, C172TheErrorSaysWhichStepFailedAndOnWhat) {
+TEST_P(ProcessTest, C172_TheErrorSaysWhichStepFailedAndOnWhat) {
   const TemporaryDirectory directory;
   const std::string plain = script(directory, "plain", "echo no interpreter\n", 0755);
   const std::string orphan = script(directory, "orphan", "#!/no/such/interpreter\n", 0755);
@@ -308,7 +308,7 @@ TEST_P(ProcessTest, C172TheErrorSaysWhichStepFailedAndOnWhat) {
   EXPECT_EQ(repeated, std::errc::invalid_argument);
 }
 
-TEST_P(ProcessTest, C172EveryFailingSystemCallOfAStartLeavesNothing) {
+TEST_P(ProcessTest, C172_EveryFailingSystemCallOfAStartLeavesNothing) {
   if (!fault_injection) GTEST_SKIP() << "built without fault injection";
   Command command("/bin/true");
   command.input(Stdio::piped()).output(Stdio::piped()).errors(Stdio::null());
@@ -334,7 +334,7 @@ TEST_P(ProcessTest, C172EveryFailingSystemCallOfAStartLeavesNothing) {
   }
 }
 
-TEST_P(ProcessTest, C172WithoutFreeDescriptorsAStartFailsAndLeavesNothing) {
+TEST_P(ProcessTest, C172_WithoutFreeDescriptorsAStartFailsAndLeavesNothing) {
   Command command("/bin/true");
   command.input(Stdio::piped());
   const Result<ProcessOutput> warmed_up = run(run_command(command));
@@ -365,7 +365,7 @@ Task<Result<ExitStatus>> signalled(int number) {
   co_return status;
 }
 
-TEST_P(ProcessTest, C173ASignalReachesTheChildAndNobodyAfterItsEnd) {
+TEST_P(ProcessTest, C173_ASignalReachesTheChildAndNobodyAfterItsEnd) {
   for (const int number : {SIGKILL, SIGTERM, SIGHUP}) {
     const Result<ExitStatus> status = run(signalled(number));
     ASSERT_TRUE(status.has_value()) << status.error();
@@ -395,7 +395,7 @@ Task<Result<void>> race_signal_with_exit(int rounds) {
   co_return Result<void>{};
 }
 
-TEST_P(ProcessTest, C173SignalsMayRaceWithTheEnd) {
+TEST_P(ProcessTest, C173_SignalsMayRaceWithTheEnd) {
   const Result<void> done = run(race_signal_with_exit(20));
   EXPECT_TRUE(done.has_value()) << done.error();
 }
@@ -468,7 +468,7 @@ Task<Result<void>> wait_from_many() {
   co_return Result<void>{};
 }
 
-TEST_P(ProcessTest, C174ManyTasksWaitAndACancelEndsOnlyOneWait) {
+TEST_P(ProcessTest, C174_ManyTasksWaitAndACancelEndsOnlyOneWait) {
   const Result<void> done = run(wait_from_many());
   EXPECT_TRUE(done.has_value()) << done.error();
 }
@@ -489,7 +489,7 @@ Task<Result<std::string>> wait_beside_a_grandchild(UniqueFd& hold) {
   co_return line;
 }
 
-TEST_P(ProcessTest, C174WaitDoesNotWaitForTheEndOfThePipes) {
+TEST_P(ProcessTest, C174_WaitDoesNotWaitForTheEndOfThePipes) {
   UniqueFd hold;
   const Result<std::string> line = run(wait_beside_a_grandchild(hold));
   ASSERT_TRUE(line.has_value()) << line.error();
@@ -505,7 +505,7 @@ Task<Result<std::int64_t>> start_and_drop() {
   co_return process->id();
 }
 
-TEST_P(ProcessTest, C175DroppingKillsARunningChildAndReapsIt) {
+TEST_P(ProcessTest, C175_DroppingKillsARunningChildAndReapsIt) {
   const Result<std::int64_t> id = run(start_and_drop());
   ASSERT_TRUE(id.has_value()) << id.error();
   // Its end comes as an event, sooner or later; the end of the reactor waits for it in any case.
@@ -520,7 +520,7 @@ Task<Result<ExitStatus>> drop_a_finished_child() {
   co_return co_await process->wait();
 }
 
-TEST_P(ProcessTest, C175DroppingAFinishedChildChangesNothing) {
+TEST_P(ProcessTest, C175_DroppingAFinishedChildChangesNothing) {
   const Result<ExitStatus> status = run(drop_a_finished_child());
   ASSERT_TRUE(status.has_value()) << status.error();
   EXPECT_EQ(status->code, 9);

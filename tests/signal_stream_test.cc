@@ -68,7 +68,7 @@ Task<Result<void>> receive_in_turn() {
   co_return Result<void>{};
 }
 
-TEST_P(SignalStreamTest, C176SignalsComeOutOfTheStreamAndOneKindCoalesces) {
+TEST_P(SignalStreamTest, C176_SignalsComeOutOfTheStreamAndOneKindCoalesces) {
   const Result<void> done = run(receive_in_turn());
   EXPECT_TRUE(done.has_value()) << done.error();
   ::raise(SIGUSR1);
@@ -97,7 +97,7 @@ Task<Result<void>> count_references() {
   co_return Result<void>{};
 }
 
-TEST_P(SignalStreamTest, C176StreamsAreCountedAndAllAreTold) {
+TEST_P(SignalStreamTest, C176_StreamsAreCountedAndAllAreTold) {
   const Result<void> done = run(count_references());
   EXPECT_TRUE(done.has_value()) << done.error();
   EXPECT_EQ(seen_before.load(), 1);
@@ -116,7 +116,7 @@ Task<void> ask_for_wrong_signals() {
   co_return;
 }
 
-TEST_P(SignalStreamTest, C176WhatCannotBeCaughtIsRefusedAndNothingIsLeft) { (void)run(ask_for_wrong_signals()); }
+TEST_P(SignalStreamTest, C176_WhatCannotBeCaughtIsRefusedAndNothingIsLeft) { (void)run(ask_for_wrong_signals()); }
 
 Task<Result<void>> receive_into(SignalStream& stream, std::vector<int>& order, int number) {
   const Result<int> signal = co_await stream.receive();
@@ -162,7 +162,7 @@ Task<Result<int>> receive_one(std::atomic<bool>& listens) {
   co_return co_await stream->receive();
 }
 
-TEST_P(SignalStreamTest, C176ASignalOnAnotherThreadWakesTheLoop) {
+TEST_P(SignalStreamTest, C176_ASignalOnAnotherThreadWakesTheLoop) {
   for (int round = 0; round < 20; ++round) {
     std::atomic<bool> listens{false};
     std::thread sender([&] {
@@ -255,7 +255,7 @@ Task<Result<void>> listen_until(SignalStream*& out, Event& done) {
   co_return waited;
 }
 
-TEST_P(SignalStreamTest, C177AForkedProcessRunsItsOwnLoopAndSignalsDoNotCross) {
+TEST_P(SignalStreamTest, C177_AForkedProcessRunsItsOwnLoopAndSignalsDoNotCross) {
   Event done;
   SignalStream* stream = nullptr;
   auto listener = spawn(listen_until, stream, done);
@@ -302,7 +302,7 @@ Task<Result<ExitStatus>> start_under_streams() {
   co_return status;
 }
 
-TEST_P(SignalStreamTest, C177AStartedChildHasDefaultDispositions) {
+TEST_P(SignalStreamTest, C177_AStartedChildHasDefaultDispositions) {
   const Result<ExitStatus> status = run(start_under_streams());
   ASSERT_TRUE(status.has_value()) << status.error();
   EXPECT_EQ(status->signal, SIGUSR1);
@@ -318,7 +318,7 @@ Task<Result<int>> raise_and_wait(int signal, bool swallows) {
   co_return slept.error();
 }
 
-TEST(RunSignalTest, C181TheFirstSignalCancelsTheTaskWhichMaySwallowIt) {
+TEST(RunSignalTest, C181_TheFirstSignalCancelsTheTaskWhichMaySwallowIt) {
   for (const int signal : {SIGINT, SIGTERM}) {
     const Result<int> told = gyre::run(raise_and_wait(signal, false));
     EXPECT_TRUE(!told && told.error().is_cancelled());
@@ -336,7 +336,7 @@ Task<Result<int>> ignore_two() {
   co_return 1;
 }
 
-TEST(RunSignalDeathTest, C181TheSecondSignalIsHard) {
+TEST(RunSignalDeathTest, C181_TheSecondSignalIsHard) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT((void)gyre::run(ignore_two()), testing::KilledBySignal(SIGINT), "");
 }
@@ -348,7 +348,7 @@ Task<Result<int>> cancel_itself() {
   co_return 1;
 }
 
-TEST(RunSignalTest, C181AForeignCancelIsNoInterrupt) {
+TEST(RunSignalTest, C181_AForeignCancelIsNoInterrupt) {
   const Result<int> told = gyre::run(cancel_itself());
   EXPECT_TRUE(!told && told.error().is_cancelled());
   const Result<int> next = gyre::run(raise_and_wait(SIGINT, true));
