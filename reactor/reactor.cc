@@ -53,8 +53,11 @@ Reactor::Reactor(ReactorOptions&& options, std::unique_ptr<Poller> poller, std::
 
 Reactor::~Reactor() {
   shutdown();
-  // It would close what it watches also in the parent's table.
-  if (is_forked()) static_cast<void>(poller_.release());
+  if (!is_forked()) return;
+  // Given up, not destroyed: the poller would forget its descriptors for the parent as well, and the threads of the pools
+  // are not there to be joined.
+  static_cast<void>(poller_.release());
+  static_cast<void>(new std::shared_ptr<Pools>(std::move(options_.pools)));
 }
 
 bool Reactor::is_forked() const noexcept { return fork_generation_ != gyre::fork_generation(); }
@@ -168,9 +171,11 @@ void Reactor::shutdown() {
       message->deliver(*message, false);
     }
   }
+  // The other threads are the parent's, and so is the poller.
+  if (is_forked()) return;
   // No bound: whoever is about to wake the poller is between two instructions, or in the system call.
   while (!mailbox_->inbox.is_left_alone()) yield_processor();
-  if (!is_forked()) poller_->shutdown();
+  poller_->shutdown();
 }
 
 }  // namespace gyre

@@ -86,6 +86,8 @@ template <typename T>
     // By the winner, or from outside.
     if (current_task()->cancel_requested()) break;
   }
+  // Those that need not be begun.
+  for (Task<Result<T>>& attempt : attempts) attempt.forget();
   static_cast<void>(co_await tries.group.join());
   tries.group.rethrow_exception();
 

@@ -16,6 +16,7 @@
 #include <gyre/task/channel.h>
 #include <gyre/task/condition_variable.h>
 #include <gyre/task/event.h>
+#include <gyre/task/first_success.h>
 #include <gyre/task/generator.h>
 #include <gyre/task/interval.h>
 #include <gyre/task/latch.h>
@@ -184,6 +185,23 @@ Task<Result<void>> race_of_three(World& world) {
   const auto race = co_await when_any(value_after(world, 3s, 1), value_after(world, 1s, 2), value_after(world, 2s, 3));
   const Result<int>& first = std::get<1>(race.results);
   if (first) world.expect(race.index == 1 && *first == 2, "another than the fastest has won");
+  co_return co_await checkpoint();
+}
+
+Task<Result<int>> failure_after(World& world, Duration delay) {
+  const Inside inside(world);
+  const Result<void> slept = co_await sleep(delay);
+  if (!slept) co_return slept.error();
+  co_return Errc::malformed;
+}
+Task<Result<void>> staggered_tries(World& world) {
+  const Inside inside(world);
+  std::vector<Task<Result<int>>> tries;
+  tries.push_back(failure_after(world, 1s));
+  tries.push_back(value_after(world, 9s, 1));
+  tries.push_back(value_after(world, 1s, 2));
+  const FirstSuccess<int> first = co_await first_success(2s, std::move(tries));
+  if (first.result) world.expect(*first.result == static_cast<int>(first.index), "somebody else's value");
   co_return co_await checkpoint();
 }
 
@@ -576,6 +594,7 @@ const Scenario scenarios[] = {
     {"DrainedGroup", drained_group},
     {"Shield", shielded_cleanup, cleanup_is_finished},
     {"WhenAny", race_of_three},
+    {"FirstSuccess", staggered_tries},
     {"Gather", gather_four},
     {"AsCompleted", as_they_complete},
     {"StartReadiness", start_a_server},
@@ -609,8 +628,9 @@ TEST(CancelAtEverySuspensionOracleTest, CountsFramesAndBlocks) {
   World world;
   const std::int64_t frames = gyre::test::live_frames();
   {
-    const Task<Result<void>> task = nap(world, 1s);
+    Task<Result<void>> task = nap(world, 1s);
     EXPECT_EQ(gyre::test::live_frames(), frames + 1);
+    task.forget();
   }
   EXPECT_EQ(gyre::test::live_frames(), frames);
   if (sanitized) return;

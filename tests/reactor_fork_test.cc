@@ -13,6 +13,7 @@
 
 #include <gyre/net/tcp_stream.h>
 #include <gyre/platform/fork_generation.h>
+#include <gyre/reactor/offload.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/task/sleep.h>
 
@@ -54,6 +55,21 @@ TEST_P(ReactorForkDeathTest, DestroyingTheParentsReactorWithTasksAborts) {
   std::unique_ptr<Reactor> other = open();
   other->detach(nap);
   EXPECT_DEATH(other.reset(), "forked child");
+}
+
+int seven() { return 7; }
+Task<Result<int>> offload_once() { co_return co_await offload(seven); }
+
+// Threads are not inherited.
+TEST_P(ReactorForkTest, ChildDoesNotWaitForThePoolsThreads) {
+  std::unique_ptr<Reactor> other = open();
+  EXPECT_TRUE(other->run_until(offload_once()));
+  EXPECT_TRUE(in_child([&other, this] {
+    other.reset();
+    const std::unique_ptr<Reactor> own = open();
+    return own->run_until(offload_once()).has_value();
+  }));
+  EXPECT_TRUE(other->run_until(offload_once()));
 }
 
 Task<Result<std::pair<TcpStream, TcpStream>>> make_pair() { co_return TcpStream::pair(); }
