@@ -1,7 +1,10 @@
 // Conformance (docs/CONFORMANCE.md), a reactor among threads: a sleeping one is woken by what another thread posts.
 #include <atomic>
 #include <chrono>
+#include <exception>
+#include <future>
 #include <memory>
+#include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -11,6 +14,7 @@
 
 #include <gyre/reactor/reactor.h>
 #include <gyre/task/event.h>
+#include <gyre/task/sleep.h>
 #include <gyre/task/timeout.h>
 
 namespace {
@@ -108,6 +112,67 @@ TEST(ReactorThreadTest, EachPostThatRacesWithShutdownRunsOrIsFreed) {
     other.join();
     EXPECT_LE(ran, accepted);
     EXPECT_EQ(token.use_count(), 1) << "what was posted is gone";
+  }
+}
+
+Task<void> tell(std::promise<int> to, Duration delay, int value) {
+  const Result<void> slept = co_await sleep(delay);
+  if (!slept) {
+    to.set_value(-1);
+  } else if (value < 0) {
+    to.set_exception(std::make_exception_ptr(std::runtime_error("thrown")));
+  } else {
+    to.set_value(value);
+  }
+}
+
+// What another thread has tell() do; the future is for that thread.
+struct Submission {
+  std::promise<int> promise;
+  std::future<int> future = promise.get_future();
+  JoinHandle<void> handle;  // the reactor's thread only
+};
+
+void submit(Reactor& reactor, Submission& work, Duration delay, int value) {
+  EXPECT_TRUE(reactor.post([&reactor, &work, delay, value] {
+    work.handle = reactor.detach(tell, std::move(work.promise), Duration(delay), int{value});
+  }));
+}
+
+// As get(), but bounded.
+int take(std::future<int>& future) {
+  if (future.wait_for(time_limit) == std::future_status::ready) return future.get();
+  ADD_FAILURE() << "no answer";
+  return 0;
+}
+
+// C-076: a thread has the reactor run a task, and gets its value or exception; it may give up waiting, and it may
+// cancel. What fails before there is a task breaks the promise.
+TEST(ReactorThreadTest, WorkSubmittedByAnotherThreadAnswersIt) {
+  std::atomic<int> waits = 0;
+  for (const std::unique_ptr<Reactor>& reactor : all_reactors(waits)) {
+    Event done;
+    Submission value;
+    Submission exception;
+    Submission slow;
+    std::thread other([&] {
+      submit(*reactor, value, 1ms, 7);
+      EXPECT_EQ(take(value.future), 7);
+      submit(*reactor, exception, 1ms, -1);
+      EXPECT_THROW(take(exception.future), std::runtime_error);
+      submit(*reactor, slow, 1h, 8);
+      EXPECT_EQ(slow.future.wait_for(1ms), std::future_status::timeout);
+      reactor->post([&slow] { slow.handle.cancel(); });
+      EXPECT_EQ(take(slow.future), -1) << "it was cancelled";
+      auto broken = std::make_unique<std::promise<int>>();
+      std::future<int> never_told = broken->get_future();
+      reactor->post([held = std::move(broken)] {});
+      EXPECT_THROW(take(never_told), std::future_error);
+      reactor->post([&done] { done.set(); });
+    });
+    const Result<void> ended = reactor->run_until(with_timeout(time_limit, wait_for(done)));
+    other.join();
+    EXPECT_TRUE(ended) << reactor->poller().name();
   }
 }
 
