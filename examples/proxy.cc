@@ -8,28 +8,19 @@
 
 #include <gyre/gyre.h>
 
-gyre::Task<gyre::Result<void>> pump(gyre::Stream* from, gyre::Stream* to) {
-  for (;;) {
-    const gyre::Result<gyre::LentBytes> received = co_await from->receive();
-    if (!received) co_return received.error();
-    if (received->empty()) co_return to->shutdown();
-    const gyre::Result<void> sent = co_await to->write_all(received->bytes());
-    if (!sent) co_return sent;
-  }
-}
-
 gyre::Task<gyre::Result<void>> session(gyre::ServerConnection& client, std::string host, std::uint16_t port) {
   gyre::Result<gyre::TcpStream> target = co_await gyre::with_timeout(std::chrono::seconds(5), gyre::connect(host, port));
   if (!target) co_return target.error();
-  gyre::TaskGroup both;  // an error in one direction ends the other
-  both.spawn(pump, &client, &*target);
-  both.spawn(pump, &*target, &client);
-  co_return co_await both.join();
+  const gyre::Result<gyre::CopyCounts> copied = co_await gyre::copy_bidirectional(client, *target);
+  if (!copied) co_return copied.error();
+  co_return gyre::Result<void>{};
 }
 
-gyre::Task<gyre::Result<void>> echo(gyre::ServerConnection& connection) { return pump(&connection, &connection); }
+gyre::Task<void> echo(gyre::ServerConnection& connection) {
+  static_cast<void>(co_await gyre::copy(connection, connection));
+}
 
-gyre::Task<gyre::Result<void>> try_it(gyre::Endpoint where, gyre::Server* proxy, gyre::Server* target) {
+gyre::Task<gyre::Result<void>> ask(gyre::Endpoint where, gyre::Server* proxy, gyre::Server* target) {
   gyre::Result<gyre::TcpStream> stream = co_await gyre::TcpStream::connect(where);
   if (!stream) co_return stream.error();
   std::string text = "there and back";
@@ -46,18 +37,15 @@ gyre::Task<gyre::Result<void>> serve(std::uint16_t port, std::string host, std::
   gyre::Server target;
   const gyre::Result<gyre::Endpoint> where = co_await proxy.listen(gyre::Endpoint::loopback_v4(port));
   if (!where) co_return where.error();
-  std::printf("listening on %s\n", where->to_string().c_str());
-  std::fflush(stdout);
+  std::fprintf(stderr, "listening on %s\n", where->to_string().c_str());
   gyre::TaskGroup group;
   if (target_port == 0) {
     const gyre::Result<gyre::Endpoint> own = co_await target.listen(gyre::Endpoint::loopback_v4(0));
-    if (!own) co_return own.error();
     target_port = own->port();
     group.spawn([](gyre::Server* server) { return server->run(echo); }, &target);
-    group.spawn(try_it, *where, &proxy, &target);
+    group.spawn(ask, *where, &proxy, &target);
   }
-  const gyre::Result<void> served = co_await proxy.run(session, host, target_port);
-  if (!served) co_return served;
+  group.spawn([](gyre::Server* s, std::string h, std::uint16_t p) { return s->run(session, h, p); }, &proxy, host, target_port);
   co_return co_await group.join();
 }
 

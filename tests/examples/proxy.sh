@@ -29,7 +29,7 @@ exec 4< <(cd "$directory" && exec python3 target.py)
 children+=($!)
 read -r -t 20 half_port http_port <&4
 start_proxy() {
-  exec 5< <(exec "$1" 0 127.0.0.1 "$2")
+  exec 5< <(exec "$1" 0 127.0.0.1 "$2" 2>&1)
   children+=($!)
   read -r -t 20 _ _ address <&5
 }
