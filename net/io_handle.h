@@ -35,9 +35,12 @@ inline constexpr std::int64_t io_not_open = std::int64_t{-1} << 62;
 // Counts what a finished transfer has moved, and returns its result.
 template <OperationKind kind>
 inline std::int64_t count_transfer(const Operation& operation, std::int64_t result) noexcept {
-  constexpr bool sends = kind == OperationKind::send || kind == OperationKind::send_vector;
+  constexpr bool sends =
+      kind == OperationKind::send || kind == OperationKind::send_vector || kind == OperationKind::send_message;
+  constexpr bool counts_messages = kind == OperationKind::receive_batch || kind == OperationKind::send_batch;
   Descriptor& descriptor = *operation.descriptor;
   if (result < 0) [[unlikely]] return io_result(result, descriptor.generation);
+  if constexpr (counts_messages) return result;
   (sends ? descriptor.bytes_sent : descriptor.bytes_received) += static_cast<std::uint64_t>(result);
   return result;
 }

@@ -18,6 +18,9 @@ struct FileStatus {
   FileType type = FileType::other;
   std::uint32_t permissions = 0;  // POSIX mode bits, the type's left out
   std::uint64_t size = 0;
+  // Which file it is, whatever its names.
+  std::uint64_t device = 0;
+  std::uint64_t number = 0;
 };
 
 // Errors: no_such_file_or_directory, permission_denied, not_a_directory, filename_too_long.

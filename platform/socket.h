@@ -112,6 +112,7 @@ enum class SocketOption : std::uint8_t {
   multicast_interface_v6,  // interface number
   packet_info_v4,       // switch: received datagrams say where they were sent to
   packet_info_v6,       // switch
+  receive_segments,     // switch: datagrams of one sender are received several at once (UDP_GRO)
   type,                 // read only: SocketType
   listening,            // read only: switch
   unread_bytes,         // read only: bytes that a receive would find
@@ -136,6 +137,19 @@ Result<void> leave_group(NativeDescriptor socket, const SocketAddress& group,
                          std::uint32_t interface) noexcept;
 // The interface by which IPv4 multicasts leave.
 Result<void> set_multicast_interface_v4(NativeDescriptor socket, std::uint32_t interface) noexcept;
+
+// Who is at the other end of a local socket, as the system knew it when the connection was made.
+struct PeerCredentials {
+  std::int64_t process = 0;  // 0 where the system does not say
+  std::uint32_t user = 0;
+  std::uint32_t group = 0;
+};
+// Errors: not_connected; no_protocol_option for sockets that are not local.
+Result<PeerCredentials> peer_credentials(NativeDescriptor socket) noexcept;
+
+// Whether nobody owns the local socket at `address` any more, though its file is still there. Finds out by a connection,
+// which a living listener sees come and go. Errors: no_such_file_or_directory, permission_denied, too_many_files_open.
+Result<bool> is_stale_local_socket(const SocketAddress& address) noexcept;
 
 // Takes the error that is pending on a socket, and clears it.
 Result<void> take_socket_error(NativeDescriptor socket) noexcept;

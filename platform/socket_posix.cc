@@ -95,6 +95,7 @@ NativeOption native_option(SocketOption option) noexcept {
     case SocketOption::multicast_interface_v6: return {IPPROTO_IPV6, IPV6_MULTICAST_IF};
     case SocketOption::packet_info_v4: return {IPPROTO_IP, IP_PKTINFO};
     case SocketOption::packet_info_v6: return {IPPROTO_IPV6, IPV6_RECVPKTINFO};
+    case SocketOption::receive_segments: return {IPPROTO_UDP, 104};  // UDP_GRO, newer than some headers
     case SocketOption::type: return {SOL_SOCKET, SO_TYPE};
     case SocketOption::listening: return {SOL_SOCKET, SO_ACCEPTCONN};
     case SocketOption::unread_bytes: break;  // not an option of the system
@@ -369,6 +370,28 @@ Result<void> set_multicast_interface_v4(NativeDescriptor socket, std::uint32_t i
   ip_mreqn request{};
   request.imr_ifindex = static_cast<int>(interface);
   return sys::setsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof(request));
+}
+
+Result<PeerCredentials> peer_credentials(NativeDescriptor socket) noexcept {
+  struct ::ucred native {};
+  std::uint32_t size = sizeof(native);
+  const Result<void> asked = sys::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &native, &size);
+  if (!asked) return asked.error();
+  // A socket without a peer answers process 0 and user -1.
+  if (native.pid == 0 && native.uid == static_cast<uid_t>(-1)) {
+    return Error::system(ENOTCONN, OperationKind::get_option);
+  }
+  return PeerCredentials{.process = native.pid, .user = native.uid, .group = native.gid};
+}
+
+Result<bool> is_stale_local_socket(const SocketAddress& address) noexcept {
+  const Result<UniqueFd> probe = open_socket(AddressFamily::local, SocketType::stream);
+  if (!probe) return probe.error();
+  const std::int64_t result = sys::connect(probe->get(), address.bytes, address.size);
+  if (result == -ECONNREFUSED) return true;
+  // A queue that is full, or a socket of another type: somebody lives there.
+  if (result >= 0 || result == -EAGAIN || result == -EINPROGRESS || result == -EPROTOTYPE) return false;
+  return Error::system(static_cast<std::int32_t>(-result), OperationKind::connect);
 }
 
 Result<void> take_socket_error(NativeDescriptor socket) noexcept {
