@@ -47,6 +47,7 @@ struct TreeCancel {
         child = task->next;
         if (task->scope->is_effective()) deliver(*task);
         if (child == nullptr) {
+          GYRE_DCHECK(scope != nullptr);
           task = scope->task();
           scope = scope->parent();
           continue;
