@@ -10,7 +10,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 RUN    ?= tour
 # Parallel unless the caller of make said how. V=1 shows the whole commands.
 AGAIN   = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
-SAY     = $(if $(V),,@echo '$(if $(filter %.o,$@),compile,link) $@'; )
+SAY     = $(if $(V),,@echo '$(if $(filter %.o %.gch,$@),compile,link) $@'; )
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 # Half of what it costs to compile a test with -g is the debug information; -g1 keeps what a backtrace needs.
@@ -90,9 +90,14 @@ $(BUILD)/include/gyre:
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
+$(OUT)/precompiled.h.gch: tests/support/precompiled.h $(OUT)/flags | $(BUILD)/include/gyre
+	@cp $< $(OUT)/precompiled.h
+	$(SAY)$(COMPILE) $(TESTS_$(MODE)) -w -x c++-header $< -o $@
+$(OUT)/tests/%.o: TESTS_FLAGS = $(TESTS_$(MODE)) $(if $(CI),-include $(OUT)/precompiled.h)
+$(TESTS:%=$(OUT)/tests/%.o) $(STRESS:%=$(OUT)/tests/%.o) $(SUPPORT): | $(if $(CI),$(OUT)/precompiled.h.gch)
 $(OUT)/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
-	$(SAY)$(COMPILE) $(if $(filter tests/%,$<),$(TESTS_$(MODE))) $(if $(filter tests/kqueue_% tests/support/kqueue/%,$<),-isystem tests/support/kqueue) -MMD -MP -c $< -o $@
+	$(SAY)$(COMPILE) $(TESTS_FLAGS) $(if $(filter tests/kqueue_% tests/support/kqueue/%,$<),-isystem tests/support/kqueue) -MMD -MP -c $< -o $@
 $(OUT)/pic/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
 	$(SAY)$(COMPILE) -fPIC -MMD -MP -c $< -o $@
