@@ -36,8 +36,12 @@
 #include <gyre/reactor/mailbox.h>
 #include <gyre/reactor/offload.h>
 #include <gyre/reactor/pools.h>
+#include <gyre/reactor/post_handle.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/reactor/run.h>
+#include <gyre/reactor/run_on.h>
+#include <gyre/reactor/runtime.h>
+#include <gyre/reactor/shared_channel.h>
 #include <gyre/reactor/signal_stream.h>
 #include <gyre/reactor/stop_token.h>
 #include <gyre/task/as_completed.h>

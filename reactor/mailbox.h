@@ -49,6 +49,8 @@ class RemoteReactor {
   template <typename Callable>
   bool post(Callable callable) const;
   [[nodiscard]] bool post_message(Inbox::Message& message) const noexcept { return mailbox_->post(message); }
+  // Only on the reactor's own thread, inside a message that is wanted.
+  Reactor& local() const noexcept { return *mailbox_->reactor; }
 
  private:
   std::shared_ptr<Mailbox> mailbox_;
