@@ -1,4 +1,5 @@
-// TaskContext: what all the frames of one task share. It lies in front of the task's root frame.
+// TaskContext: what all the frames of one task share. It ends where the task's root frame begins, so that `state` is in
+// the cache line that a switch to the task touches anyway.
 //
 // Invariants: 1. `leaf` is null while the task runs or is ready to run: what a task waited for has then been decided,
 // and a later cancel no longer changes it (completion wins over cancel). 2. `cancel_requested` is set exactly while a
@@ -35,7 +36,9 @@ struct WaitKind {
 
 class TaskContext {
  public:
-  TaskContext(CancelScope* base, std::uint32_t number) noexcept : scope(base), id(number) {}
+  // The last child of its group so far, with a handle.
+  TaskContext(CancelScope* base, std::uint32_t number, TaskContext* sibling) noexcept
+      : scope(base), previous(sibling), state(has_handle_bit), id(number) {}
   TaskContext(const TaskContext&) = delete;
   TaskContext& operator=(const TaskContext&) = delete;
 
@@ -55,7 +58,7 @@ class TaskContext {
   // What it waits for has been decided: makes the task ready. Thread of the scheduler only.
   inline void end_wait() noexcept;
 
-  Scheduler& scheduler() const noexcept;
+  inline Scheduler& scheduler() const noexcept;
 
   // As a cancelled scope around the whole task would.
   void cancel() noexcept;
@@ -63,13 +66,13 @@ class TaskContext {
   std::string_view name() const noexcept;
 
   void* leaf = nullptr;  // what it waits in; null if it runs or is ready
-  const WaitKind* wait_kind = nullptr;
+  const WaitKind* wait_kind;  // with `leaf`
   void* frame = nullptr;        // who suspended there
   CancelScope* scope;           // innermost
   TaskContext* next = nullptr;  // siblings in the group that owns the task
-  TaskContext* previous = nullptr;
+  TaskContext* previous;
   const detail::LocalBinding* locals = nullptr;  // innermost; counted, shared with the spawner
-  std::uint32_t state = 0;
+  std::uint32_t state;
   std::uint32_t id;
 
   static constexpr std::uint32_t cancel_requested_bit = 1;
@@ -107,35 +110,38 @@ class AwaitPlace {
 
 // What stands in front of a root frame.
 struct TaskRecord {
+  TaskContext* joiner = nullptr;  // who waits for the task's end
+  const char* name = nullptr;     // a literal, or null
   TaskContext context;
-  TaskContext* joiner = nullptr;   // who waits for the task's end
-  const char* name = nullptr;      // a literal, or null
 };
 static_assert(sizeof(TaskRecord) == root_prefix);
 
 inline TaskRecord& record_of_root(void* frame) noexcept {
   return *reinterpret_cast<TaskRecord*>(static_cast<std::byte*>(frame) - root_prefix);
 }
-inline void* root_of(TaskContext& context) noexcept {
-  return reinterpret_cast<std::byte*>(&context) + root_prefix;
+inline void* root_of(TaskContext& context) noexcept { return &context + 1; }
+inline TaskRecord& record_of(TaskContext& context) noexcept {
+  return record_of_root(root_of(context));
+}
+inline const TaskRecord& record_of(const TaskContext& context) noexcept {
+  return record_of(const_cast<TaskContext&>(context));
 }
 
 // The beginning of every promise, and so at a fixed place in every frame: code that has only a frame's address finds the
 // task from here. (Both compilers put a promise of ordinary alignment behind the frame's two function pointers.)
 struct PromiseBase {
-  // The frame that awaits this one; its low bits say what the promise holds.
-  std::uintptr_t awaiting = 0;
-  TaskContext* context = nullptr;
+  PromiseBase() noexcept : context(nullptr) {}
 
-  static constexpr std::uintptr_t pending = 0;
+  // The frame that awaits this one, null for a root. Whoever starts the coroutine sets both before.
+  void* awaiting;
+  // The task; after the end of the coroutine one of the constants below, which say what the promise then holds.
+  TaskContext* context;
+
   static constexpr std::uintptr_t has_value = 1;
   static constexpr std::uintptr_t has_exception = 2;
-  static constexpr std::uintptr_t state_mask = 3;
 
-  std::uintptr_t state() const noexcept { return awaiting & state_mask; }
-  void* awaiting_frame() const noexcept {
-    return reinterpret_cast<void*>(awaiting & ~state_mask);
-  }
+  std::uintptr_t state() const noexcept { return reinterpret_cast<std::uintptr_t>(context); }
+  void set_state(std::uintptr_t state) noexcept { context = reinterpret_cast<TaskContext*>(state); }
 };
 
 inline PromiseBase& promise_of(void* frame) noexcept {

@@ -40,8 +40,7 @@ std::size_t depth_of(const TaskContext& task) {
 // Root first.
 std::vector<detail::AwaitPlace> await_chain(void* innermost) {
   std::vector<detail::AwaitPlace> places;
-  for (void* frame = innermost; frame != nullptr;
-       frame = detail::promise_of(frame).awaiting_frame()) {
+  for (void* frame = innermost; frame != nullptr; frame = detail::promise_of(frame).awaiting) {
     places.push_back(detail::place_of(detail::promise_of(frame)));
   }
   return {places.rbegin(), places.rend()};

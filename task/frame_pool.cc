@@ -54,7 +54,7 @@ struct ReturnAtThreadExit {
 thread_local ReturnAtThreadExit return_at_thread_exit;
 
 // Fills the empty list of one class: with all that the depot has of it, else from a new slab.
-bool refill(std::size_t granules) noexcept {
+[[gnu::noinline]] bool refill(std::size_t granules) noexcept {
   return_at_thread_exit.armed = true;
   {
     Depot& shared = depot();
@@ -77,17 +77,19 @@ bool refill(std::size_t granules) noexcept {
   return true;
 }
 
-void* allocate_block(std::size_t size) noexcept {
+inline void* allocate_block(std::size_t size) noexcept {
   if constexpr (debug_checks) ++thread_state.frames_allocated;
   const std::size_t granules = (size + frame_granule - 1) / frame_granule;
   if (sanitized || granules > frame_classes) return allocate_aligned(granules * frame_granule);
-  if (thread_state.free[granules] == nullptr && !refill(granules)) return nullptr;
+  if (thread_state.free[granules] == nullptr) [[unlikely]] {
+    if (!refill(granules)) return nullptr;
+  }
   FreeBlock* const block = thread_state.free[granules];
   thread_state.free[granules] = block->next;
   return block;
 }
 
-void free_block(void* block, std::size_t size) noexcept {
+inline void free_block(void* block, std::size_t size) noexcept {
   if constexpr (debug_checks) ++thread_state.frames_freed;
   const std::size_t granules = (size + frame_granule - 1) / frame_granule;
   if (sanitized || granules > frame_classes) {

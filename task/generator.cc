@@ -7,7 +7,7 @@ std::coroutine_handle<> GeneratorPromiseBase::enter(void* generator, void* calle
   GYRE_CHECK_HINT(stage_ == Stage::fresh || stage_ == Stage::yielded,
                   "next() or close() of a generator that is running");
   stage_ = stage;
-  awaiting = reinterpret_cast<std::uintptr_t>(caller);
+  awaiting = caller;
   context = thread_state.current;
   scope_ = context->scope;
   return transfer(generator);
@@ -17,8 +17,8 @@ std::coroutine_handle<> GeneratorPromiseBase::leave(Stage stage) noexcept {
   GYRE_CHECK_HINT(context->scope == scope_,
                   "co_yield while a CancelScope or TaskGroup of the generator is open");
   stage_ = stage;
-  void* const caller = awaiting_frame();
-  awaiting = 0;
+  void* const caller = awaiting;
+  awaiting = nullptr;
   context = nullptr;
   return transfer(caller);
 }

@@ -70,14 +70,7 @@ class JoinHandle {
   // The result of a finished task; the handle is empty afterwards. Rethrows what the task threw.
   detail::as_result<T> take() {
     GYRE_CHECK_HINT(is_finished(), "take() before the task has finished");
-    JoinHandle taken = std::move(*this);
-    if (taken.refused_) return Error::cancelled(OperationKind::join);
-    if constexpr (std::is_void_v<T>) {
-      taken.frame_.promise().take();
-      return {};
-    } else {
-      return taken.frame_.promise().take();
-    }
+    return take_finished();
   }
 
   // Waits for the task's end and takes its result (once; a second wait finds the handle empty). Rethrows what the task
@@ -116,15 +109,30 @@ class JoinHandle {
       return true;
     }
     detail::as_result<T> await_resume() {
-      if (!handle_.is_finished()) {
+      if (!handle_.is_finished()) [[unlikely]] {
         return current_task()->cancel_error(OperationKind::join);
       }
-      return handle_.take();
+      return handle_.take_finished();
     }
 
    private:
     JoinHandle& handle_;
   };
+
+  struct DestroyFrame {
+    std::coroutine_handle<detail::TaskPromise<T>> frame;
+    ~DestroyFrame() { frame.destroy(); }
+  };
+  detail::as_result<T> take_finished() {
+    if (std::exchange(refused_, false)) [[unlikely]] return Error::cancelled(OperationKind::join);
+    const DestroyFrame finished{std::exchange(frame_, {})};
+    if constexpr (std::is_void_v<T>) {
+      finished.frame.promise().take();
+      return {};
+    } else {
+      return finished.frame.promise().take();
+    }
+  }
 
   detail::TaskRecord& record() const noexcept { return detail::record_of_root(frame_.address()); }
   TaskContext& context() const noexcept {

@@ -2,8 +2,9 @@
 //
 // Threads: one; the thread that runs it owns it, and everything that its tasks use.
 // Invariants: 1. A frame is in the ready queue at most once. 2. Nobody is resumed but by run_ready(): completing,
-// cancelling or sending only queues frames. 3. At most transfers_max frames are nested on the stack, whatever the
-// compiler makes of symmetric transfer: transfers are counted, and the last one goes through the queue's front.
+// cancelling or sending only queues frames. 3. The stack is bounded, whatever the compiler makes of symmetric transfer:
+// transfers are counted, and after transfers_max of them in a row the next goes through the queue's front, at once if the
+// stack has grown (they were no tail calls), else at the latest after a few such rows, so that the loop has its turn.
 #pragma once
 
 #include <coroutine>
@@ -14,6 +15,7 @@
 #include <gyre/platform/check.h>
 #include <gyre/platform/clock.h>
 #include <gyre/platform/error.h>
+#include <gyre/task/cancel_scope.h>
 #include <gyre/task/context.h>
 #include <gyre/task/ready_queue.h>
 #include <gyre/task/timer_queue.h>
@@ -39,7 +41,8 @@ struct SlowStep {
 };
 
 struct SchedulerOptions {
-  // Frames entered in a row without return to the loop; bounds the use of the stack. 1 to 65,536.
+  // Frames entered in a row until the stack is looked at, and operations completed in a row until the others have their
+  // turn. 1 to 65,536.
   std::uint32_t transfers_max = 128;
   // Where failures of detached tasks go; the default prints them to standard error.
   void (*on_task_failure)(void* owner, const TaskFailure& failure) noexcept = nullptr;
@@ -111,8 +114,8 @@ class Scheduler {
   }
   // A root frame has come to its end; it is destroyed as soon as it no longer runs.
   void bury(void* root_frame) noexcept { finished_ = root_frame; }
-  // The transfer to `frame` has used up the slice: queues it in front of all others and starts a new slice.
-  void put_first(void* frame) noexcept;
+  // The transfer to `frame` has used up the slice: starts a new one, and says where to go on, `frame` or the loop.
+  std::coroutine_handle<> continue_with(void* frame) noexcept;
   void remove_task(std::uint32_t id) noexcept {
     --tasks_;
     last_ended_ = id;
@@ -126,12 +129,17 @@ class Scheduler {
   static constexpr std::uint32_t nested_max = 64;
 
  private:
+  template <bool watched>
+  std::size_t run_chunk(std::size_t chunk) noexcept;
   void run_frame(void* frame) noexcept;
   void run_frame_watched(void* frame) noexcept;
+  bool has_deep_stack() const noexcept;
   void destroy_finished() noexcept;
 
   // Hot.
   void* finished_ = nullptr;  // a root frame to be destroyed
+  const void* stack_base_ = nullptr;  // the stack pointer of run_ready(), about
+  std::uint32_t slices_left_ = 0;     // of transfers, until the loop has its turn
   ReadyQueue ready_;
   Instant now_;
 
@@ -150,18 +158,18 @@ class Scheduler {
 
 namespace detail {
 
-// The out-of-line end of transfer() and may_continue().
-std::coroutine_handle<> transfer_through_queue(void* frame) noexcept;
+// The slice is used up.
+std::coroutine_handle<> transfer_in_new_slice(void* frame) noexcept;
 
-// Where to go on inside await_suspend: to `frame`, or, when the slice is used up, back to the loop, which then goes
-// there first. One call counts as one nested frame.
+// Where to go on inside await_suspend: to `frame`, or, when slice and stack are used up, back to the loop, which then
+// goes there first. One call counts as one nested frame.
 //
 // The count is the thread's: reaching it through the task would put three dependent loads on the path of each await.
 inline std::coroutine_handle<> transfer(void* frame) noexcept {
   if (--thread_state.transfers_left != 0) [[likely]] {
     return std::coroutine_handle<>::from_address(frame);
   }
-  return transfer_through_queue(frame);
+  return transfer_in_new_slice(frame);
 }
 
 // A slice is used up, and whoever used it goes through the queue: starts a new one.
@@ -176,6 +184,8 @@ inline bool may_continue() noexcept {
 }
 
 }  // namespace detail
+
+inline Scheduler& TaskContext::scheduler() const noexcept { return scope->scheduler(); }
 
 inline void TaskContext::end_wait() noexcept {
   leaf = nullptr;

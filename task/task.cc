@@ -27,7 +27,7 @@ void Unstarted::report_drop(const PromiseBase& promise) noexcept {
 namespace gyre {
 
 std::string_view TaskContext::name() const noexcept {
-  const char* const name = reinterpret_cast<const detail::TaskRecord*>(this)->name;
+  const char* const name = detail::record_of(*this).name;
   return name != nullptr ? std::string_view(name) : std::string_view();
 }
 

@@ -113,11 +113,8 @@ struct FinalAwaiter {
   std::coroutine_handle<> await_suspend(
       std::coroutine_handle<TaskPromise<T>> finished) const noexcept {
     TaskPromise<T>& promise = finished.promise();
-    void* const awaiting = promise.awaiting_frame();
-    if (awaiting != nullptr) [[likely]] {
-      return transfer(awaiting);
-    }
-    promise.finish();
+    if (promise.awaiting != nullptr) [[likely]] return transfer(promise.awaiting);
+    promise.finish(record_of_root(finished.address()).context);
     return std::noop_coroutine();
   }
   void await_resume() const noexcept {}
@@ -179,8 +176,7 @@ class TaskPromiseCommon : public PromiseBase {
   }
 
   // A root has ended: tells its group, with what went wrong if anything did.
-  void finish() noexcept { finish_root(*context, error(), exception()); }
-
+  void finish(TaskContext& task) noexcept { finish_root(task, error(), exception()); }
 
  protected:
   // g++ 12 puts a hidden flag in front of the frame of a coroutine with an await in a condition and no local variable,
@@ -210,8 +206,6 @@ class TaskPromiseCommon : public PromiseBase {
   const std::exception_ptr* exception() const noexcept {
     return state() == has_exception ? &slot_.exception : nullptr;
   }
-
-  void set_state(std::uintptr_t state) noexcept { awaiting = (awaiting & ~state_mask) | state; }
 
   template <typename... Args>
   void store(Args&&... args) {
@@ -323,7 +317,7 @@ class [[nodiscard]] TaskAwaiter {
   template <typename Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
     PromiseBase& child = child_.promise();
-    child.awaiting = reinterpret_cast<std::uintptr_t>(parent.address());
+    child.awaiting = parent.address();
     child.context = parent.promise().context;
     return transfer(child_.address());
   }

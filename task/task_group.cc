@@ -24,7 +24,7 @@ constexpr WaitKind group_wait{"group", cancel_group_join};
 TaskFailure failure_of(const TaskContext& task, const Error* error,
                        const std::exception_ptr* exception) {
   return {.task_id = task.id,
-          .task_name = reinterpret_cast<const detail::TaskRecord&>(task).name,
+          .task_name = detail::record_of(task).name,
           .error = error != nullptr ? *error : Error(),
           .exception = exception != nullptr ? *exception : nullptr};
 }
@@ -46,7 +46,6 @@ void finish_root(TaskContext& context, const Error* error,
   context.scope->group()->child_finished(context, error, exception);
 }
 
-
 }  // namespace detail
 
 TaskGroup::TaskGroup(OnFailure on_failure)
@@ -66,13 +65,11 @@ TaskGroup::~TaskGroup() {
 TaskContext* TaskGroup::add_child(void* root, const char* name) {
   GYRE_CHECK_HINT(!ended_, "spawn() in a group that has been joined");
   if (scope_.is_effective() || scope_.is_cancelled()) [[unlikely]] return nullptr;
-  auto* const record = new (static_cast<std::byte*>(root) - detail::root_prefix) detail::TaskRecord{
-      .context{&scope_, scope_.scheduler_.add_task()}, .name = name};
+  auto* const record = new (&detail::record_of_root(root)) detail::TaskRecord{
+      .name = name, .context{&scope_, scope_.scheduler_.add_task(), last_}};
   TaskContext& child = record->context;
-  child.state = TaskContext::has_handle_bit;
   const TaskContext* const spawner = current_task();
-  if (spawner != nullptr) child.locals = detail::retain(spawner->locals);
-  child.previous = last_;
+  if (spawner != nullptr) [[likely]] child.locals = detail::retain(spawner->locals);
   (last_ != nullptr ? last_->next : first_) = &child;
   last_ = &child;
   ++children_;
@@ -81,30 +78,33 @@ TaskContext* TaskGroup::add_child(void* root, const char* name) {
 
 void TaskGroup::child_finished(TaskContext& child, const Error* error,
                                const std::exception_ptr* exception) noexcept {
-  detail::TaskRecord& record = reinterpret_cast<detail::TaskRecord&>(child);
+  detail::TaskRecord& record = detail::record_of(child);
   Scheduler& scheduler = scope_.scheduler_;
   (child.previous != nullptr ? child.previous->next : first_) = child.next;
   (child.next != nullptr ? child.next->previous : last_) = child.previous;
   --children_;
   scheduler.remove_task(child.id);
   child.state |= TaskContext::finished_bit;
-
-  const bool only_cancelled = error != nullptr && error->is_cancelled() && child.cancel_requested();
-  if (exception != nullptr || (error != nullptr && !only_cancelled)) [[unlikely]] {
-    if (this != &scheduler.detached()) {
-      failures_.push_back(failure_of(child, error, exception));
-    } else if ((child.state & TaskContext::result_wanted_bit) == 0 && record.joiner == nullptr) {
-      scheduler.report(failure_of(child, error, exception));
-    }
-    if (on_failure_ == OnFailure::cancel_siblings) scope_.cancel();
-  }
+  if (error != nullptr || exception != nullptr) [[unlikely]] child_failed(child, error, exception);
   // After the report: the failure sink sees what was bound in the task that failed.
-  detail::release(std::exchange(child.locals, nullptr));
+  if (child.locals != nullptr) [[unlikely]] detail::release(std::exchange(child.locals, nullptr));
 
   if (record.joiner != nullptr) std::exchange(record.joiner, nullptr)->end_wait();
-  if (room_ != nullptr) room_->set();
+  if (room_ != nullptr) [[unlikely]] room_->set();
   if (children_ == 0 && waiting_ != nullptr) std::exchange(waiting_, nullptr)->end_wait();
   if ((child.state & TaskContext::has_handle_bit) == 0) scheduler.bury(detail::root_of(child));
+}
+
+void TaskGroup::child_failed(const TaskContext& child, const Error* error,
+                             const std::exception_ptr* exception) noexcept {
+  if (exception == nullptr && error->is_cancelled() && child.cancel_requested()) return;
+  if (this != &scope_.scheduler_.detached()) {
+    failures_.push_back(failure_of(child, error, exception));
+  } else if ((child.state & TaskContext::result_wanted_bit) == 0 &&
+             detail::record_of(child).joiner == nullptr) {
+    scope_.scheduler_.report(failure_of(child, error, exception));
+  }
+  if (on_failure_ == OnFailure::cancel_siblings) scope_.cancel();
 }
 
 void TaskGroup::wait(void* frame, TaskContext& task) noexcept {

@@ -155,12 +155,12 @@ class TaskGroup {
 
   // `task` was made while `allocation` was there. Makes it a child, and lets it start.
   template <typename T>
-  JoinHandle<T> launch(const SpawnOptions& options, const detail::RootAllocation& allocation,
+  JoinHandle<T> launch(SpawnOptions options, const detail::RootAllocation& allocation,
                        Task<T> task) {
     GYRE_CHECK_HINT(static_cast<bool>(task), "spawned an empty Task");
     const auto frame = task.release();
     if (!allocation.made(frame.address())) [[unlikely]] {
-      return spawn(options, Task<T>::from_frame(frame));
+      return spawn(SpawnOptions(options), Task<T>::from_frame(frame));
     }
     TaskContext* const child = add_child(frame.address(), options.name);
     if (child == nullptr) [[unlikely]] {
@@ -168,6 +168,7 @@ class TaskGroup {
       frame.destroy();
       return JoinHandle<T>(typename JoinHandle<T>::Refused{});
     }
+    frame.promise().awaiting = nullptr;
     frame.promise().context = child;
     JoinHandle<T> handle(frame);
     scope_.scheduler_.begin(frame.address(), options.start == Start::eager);
@@ -179,6 +180,8 @@ class TaskGroup {
   TaskContext* add_child(void* root, const char* name);
   void child_finished(TaskContext& child, const Error* error,
                       const std::exception_ptr* exception) noexcept;
+  [[gnu::cold, gnu::noinline]] void child_failed(const TaskContext& child, const Error* error,
+                                                 const std::exception_ptr* exception) noexcept;
   void wait(void* frame, TaskContext& task) noexcept;
   Result<void> end() noexcept;
 
