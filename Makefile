@@ -79,6 +79,11 @@ bench-echo: ## echo servers beside each other: Gyre, bare system calls, and the 
 	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
 	@CXX='$(CXX)' tools/bench_echo $(BUILD) $(BUILD)/release/libgyre.a $(ARGS)
 
+bench-peers: ## Gyre beside its peers, in turns (PEERS="--rounds 9 --only yield")
+	@CXX='$(CXX)' tools/setup peers
+	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
+	@CXX='$(CXX)' tools/bench_peers $(BUILD) $(PEERS)
+
 # One test program: make MODE=test check-result_test ARGS=--gtest_filter=...
 check-%: $(OUT)/tests/%
 	$< $(ARGS)

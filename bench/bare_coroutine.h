@@ -93,6 +93,27 @@ class BareChild {
   std::coroutine_handle<promise_type> frame_;
 };
 
+// A coroutine with a value, in a frame from a free list: the ring starts it, and whoever made it destroys it.
+class BareSpawned {
+ public:
+  struct promise_type {
+    promise_type() noexcept {}
+    static void* operator new(std::size_t size) { return FreeList<BareSpawned>::allocate(size); }
+    static void operator delete(void* frame) noexcept { FreeList<BareSpawned>::free(frame); }
+    BareSpawned get_return_object() noexcept {
+      return {std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_value(int result) noexcept { value = result; }
+    void unhandled_exception() const noexcept { std::terminate(); }
+
+    int value;
+  };
+
+  std::coroutine_handle<promise_type> frame;
+};
+
 // The least that can be called a ready queue: one for the program, so that nobody has to find it first.
 class BareRing {
  public:

@@ -31,6 +31,7 @@ namespace {
 
 using bench::Bare;
 using bench::BareChild;
+using bench::BareSpawned;
 using bench::bare_ring;
 
 constexpr auto batch = [](std::size_t count) { return static_cast<benchmark::IterationCount>(count); };
@@ -366,27 +367,6 @@ void BM_BoostContext_HandOver(benchmark::State& state) {
 BENCHMARK(BM_BoostContext_HandOver);
 
 // --- Spawn and join -------------------------------------------------------------------------------------------------
-
-// A frame from a free list, which the ring starts, and whoever waits for its end.
-class BareSpawned {
- public:
-  struct promise_type {
-    promise_type() noexcept {}
-    static void* operator new(std::size_t size) { return bench::FreeList<BareSpawned>::allocate(size); }
-    static void operator delete(void* frame) noexcept { bench::FreeList<BareSpawned>::free(frame); }
-    BareSpawned get_return_object() noexcept {
-      return {std::coroutine_handle<promise_type>::from_promise(*this)};
-    }
-    std::suspend_always initial_suspend() const noexcept { return {}; }
-    std::suspend_always final_suspend() const noexcept { return {}; }
-    void return_value(int result) noexcept { value = result; }
-    void unhandled_exception() const noexcept { std::terminate(); }
-
-    int value;
-  };
-
-  std::coroutine_handle<promise_type> frame;
-};
 
 BareSpawned bare_spawned(int value) { co_return value; }
 

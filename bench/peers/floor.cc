@@ -1,0 +1,130 @@
+// The floors: the same movement of frames with nothing around it (bench/bare_coroutine.h).
+#include <coroutine>
+#include <cstddef>
+#include <vector>
+
+#include "../bare_coroutine.h"
+#include "peer.h"
+
+namespace {
+
+using gyre::bench::Bare;
+using gyre::bench::bare_ring;
+using gyre::bench::BareChild;
+using gyre::bench::BareSpawned;
+
+BareChild child(int value) { co_return value; }
+
+Bare await_children(long count, double& ns) {
+  long sum = 0;
+  const peer::Stopwatch watch;
+  for (long i = 0; i < count; ++i) {
+    const int got = co_await child(1);
+    sum += got;
+  }
+  ns = sum == count ? watch.ns() : -1;
+}
+
+Bare yields(long count) {
+  for (long i = 0; i < count; ++i) co_await bare_ring.yield();
+}
+
+double yield_among(long tasks, long count) {
+  std::vector<Bare> all;
+  all.reserve(static_cast<std::size_t>(tasks));
+  const peer::Stopwatch watch;
+  for (long i = 0; i < tasks; ++i) all.push_back(yields(count / tasks));
+  bare_ring.run();
+  const double ns = watch.ns();
+  for (Bare& bare : all) bare.frame.destroy();
+  return ns;
+}
+
+struct Mailbox {
+  struct Awaiter {
+    Mailbox& box;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> frame) const noexcept { box.reader = frame; }
+    int await_resume() const noexcept { return box.value; }
+  };
+  Awaiter receive() noexcept { return {*this}; }
+  void send(int sent) noexcept {
+    value = sent;
+    bare_ring.push(reader);
+  }
+
+  std::coroutine_handle<> reader;
+  int value = 0;
+};
+
+Bare ping(long count, Mailbox& mine, Mailbox& theirs) {
+  for (long i = 0; i < count; ++i) {
+    theirs.send(1);
+    const int got = co_await mine.receive();
+    if (got == 0) break;
+  }
+  theirs.send(0);
+}
+
+Bare pong(Mailbox& mine, Mailbox& theirs) {
+  for (;;) {
+    const int got = co_await mine.receive();
+    if (got == 0) break;
+    theirs.send(got);
+  }
+}
+
+double ping_pong(long count) {
+  Mailbox a;
+  Mailbox b;
+  Bare back = pong(b, a);
+  const peer::Stopwatch watch;
+  Bare there = ping(count, a, b);
+  bare_ring.run();
+  const double ns = watch.ns();
+  there.frame.destroy();
+  back.frame.destroy();
+  return ns;
+}
+
+BareSpawned spawned(int value) { co_return value; }
+
+// Frames from a free list, queued, run from the queue and destroyed; `at_once` of them at a time.
+double spawn(long count, std::size_t at_once) {
+  std::vector<BareSpawned> all;
+  all.reserve(at_once);
+  long sum = 0;
+  const peer::Stopwatch watch;
+  for (long left = count; left > 0; left -= static_cast<long>(at_once)) {
+    all.clear();
+    for (std::size_t i = 0; i < at_once; ++i) {
+      all.push_back(spawned(1));
+      bare_ring.push(all.back().frame);
+    }
+    bare_ring.run();
+    for (const BareSpawned& done : all) {
+      sum += done.frame.promise().value;
+      done.frame.destroy();
+    }
+  }
+  return sum == count ? watch.ns() : -1;
+}
+
+double children(long count) {
+  double ns = 0;
+  await_children(count, ns).frame.destroy();
+  return ns;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return peer::main(argc, argv, "bare coroutines",
+                    {{"child", children},
+                     {"yield_1", [](long count) { return yield_among(1, count); }},
+                     {"yield_100", [](long count) { return yield_among(100, count); }},
+                     {"yield_10000", [](long count) { return yield_among(10'000, count); }, 100'000},
+                     {"ping_pong", ping_pong},
+                     {"spawn_join", [](long count) { return spawn(count, 1); }},
+                     {"spawn_many", [](long count) { return spawn(count, 1000); }}});
+}
