@@ -173,9 +173,22 @@ Server::~Server() {
 }
 
 Task<Result<Endpoint>> Server::listen(Endpoint where) {
+  if (where.family() == AddressFamily::local) co_return listen_local(where);
   Result<TcpListener> listener = co_await TcpListener::bind(where, options_.listen);
   if (!listener) co_return listener.error();
   co_return listen(std::move(*listener));
+}
+
+Result<Endpoint> Server::listen_local(const Endpoint& where) {
+  Result<UniqueFd> socket = open_socket(AddressFamily::local, SocketType::stream);
+  if (!socket) return socket.error().with(OperationKind::bind).at(where.place());
+  Result<SocketFile> file = SocketFile::bind(socket->get(), where, true);
+  if (!file) return file.error();
+  const Result<void> listening = listen_on(socket->get(), options_.listen.backlog);
+  if (!listening) return listening.error().at(where.place());
+  Result<Endpoint> bound = listen(std::move(*socket));
+  if (bound) files_.push_back(std::move(*file));
+  return bound;
 }
 
 Result<Endpoint> Server::listen(TcpListener listener) { return listen(listener.release()); }
@@ -206,6 +219,7 @@ Result<std::size_t> Server::listen_inherited() {
 }
 
 void Server::close_listeners() noexcept {
+  files_.clear();
   for (Descriptor* const listener : listeners_) poller_.close(*listener);
   listeners_.clear();
 }

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include <gyre/net/endpoint.h>
+#include <gyre/net/socket_file.h>
 #include <gyre/net/stream.h>
 #include <gyre/net/tcp_listener.h>
 #include <gyre/platform/clock.h>
@@ -186,7 +187,8 @@ class Server {
   // Precondition: run() is not under way.
   ~Server();
 
-  // Before run(), as often as needed. Each returns where it listens. Errors name the endpoint.
+  // Before run(), as often as needed. Each returns where it listens. Errors name the endpoint. The file of a local socket
+  // goes when the server stops; one that nobody owns makes way.
   [[nodiscard]] Task<Result<Endpoint>> listen(Endpoint where);
   [[nodiscard]] Result<Endpoint> listen(TcpListener listener);
   // A socket that listens already.
@@ -226,6 +228,7 @@ class Server {
   static Task<void> session(Server& server, Stream stream,
                             const Starter<Handler, Arguments...>& starter);
 
+  Result<Endpoint> listen_local(const Endpoint& where);
   Task<Result<void>> serve(const detail::SessionStarter& starter);
   Task<void> run_sessions(TaskGroup& acceptors, const detail::SessionStarter& starter);
   static Task<void> accept_from(Server& server, Descriptor& listener, TaskGroup& sessions,
@@ -242,6 +245,7 @@ class Server {
   Poller& poller_;
   Scheduler& scheduler_;
   std::vector<Descriptor*> listeners_;
+  std::vector<SocketFile> files_;  // of those that are local sockets
   IntrusiveList<ServerConnection> connections_;
   ServerStats stats_;  // bytes: of ended connections
 

@@ -906,6 +906,33 @@ TEST(InheritedDescriptorsTest, AreNoneWhenTheyAreAnotherProcesss) {
   EXPECT_EQ(malformed.error(), std::errc::invalid_argument);
 }
 
+Task<void> listens_at_path(std::string path) {
+  const Endpoint where = Endpoint::unix_path(path).value_or(Endpoint());
+  {
+    Server server;
+    const Result<Endpoint> bound = co_await server.listen(where);
+    EXPECT_EQ(error_of(bound), Error());
+    Server other;
+    const Result<Endpoint> again = co_await other.listen(where);
+    EXPECT_EQ(error_of(again), std::errc::address_in_use);
+    TaskGroup group;
+    group.spawn([](Server* s) { return s->run(echo); }, &server);
+    Result<TcpStream> stream = TcpStream::adopt(test::connect_to(where.address()));
+    EXPECT_TRUE(stream);
+    const bool served = co_await is_served(*stream, "by a path");
+    EXPECT_TRUE(served);
+    EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+    server.abort();
+    static_cast<void>(co_await group.join());
+  }
+  EXPECT_NE(::access(path.c_str(), F_OK), 0) << "the file goes with the server";
+}
+
+TEST_P(ServerTest, ListensAtAPathAndRemovesItsFile) {
+  const TemporaryDirectory directory;
+  EXPECT_TRUE(run(listens_at_path(directory.path("socket"))));
+}
+
 Task<void> refuses_what_does_not_listen() {
   Server server;
   const Result<Endpoint> bound = server.listen(tcp_socket());

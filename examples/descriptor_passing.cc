@@ -1,0 +1,62 @@
+// A local socket that hands out an open file to each client, which may then read what it could not open itself.
+//
+//   descriptor_passing /tmp/files.sock /etc/hosts        serves
+//   descriptor_passing /tmp/files.sock                   asks, and prints what it was given
+//   descriptor_passing                                   does both at once, and ends
+#include <array>
+#include <cstdio>
+#include <string>
+
+#include <gyre/gyre.h>
+
+gyre::Task<gyre::Result<void>> give(gyre::UnixStream client, std::string path) {
+  const gyre::Result<gyre::File> file = co_await gyre::File::open(path);
+  if (!file) co_return file.error();
+  const std::array<gyre::NativeDescriptor, 1> descriptors = {file->native()};
+  const gyre::Result<std::size_t> given = co_await client.write_with(std::as_bytes(std::span("x", 1)), descriptors);
+  co_return given ? gyre::Result<void>() : given.error();
+}
+
+gyre::Task<gyre::Result<void>> serve(gyre::UnixListener* listener, std::string path, int connections) {
+  gyre::TaskGroup clients(gyre::OnFailure::keep_going);
+  while (connections-- != 0) {
+    gyre::Result<gyre::UnixStream> client = co_await listener->accept();
+    if (!client) break;  // Ctrl-C
+    clients.spawn(give, std::move(*client), path);
+  }
+  co_return co_await clients.join();
+}
+
+gyre::Task<gyre::Result<void>> ask(gyre::Endpoint where) {
+  gyre::Result<gyre::UnixStream> stream = co_await gyre::UnixStream::connect(where);
+  if (!stream) co_return stream.error();
+  std::array<std::byte, 1> byte;
+  std::array<gyre::UniqueFd, 1> descriptors;
+  const gyre::Result<gyre::BytesAndDescriptors> came = co_await stream->read_with(byte, descriptors);
+  if (!came) co_return came.error();
+  gyre::Result<gyre::File> file = gyre::File::adopt(std::move(descriptors[0]));
+  if (came->descriptors != 1 || !file) co_return gyre::Errc::malformed;
+  std::array<std::byte, 4096> text;
+  const gyre::Result<std::size_t> size = co_await file->read_at(text, 0);
+  if (size) std::fwrite(text.data(), 1, *size, stdout);
+  co_return size ? gyre::Result<void>() : size.error();
+}
+
+gyre::Task<gyre::Result<void>> start(std::string socket, std::string file, bool once) {
+  const gyre::Result<gyre::Endpoint> where = gyre::Endpoint::parse("unix:" + socket);
+  if (!where) co_return where.error();
+  if (file.empty()) co_return co_await ask(*where);
+  gyre::Result<gyre::UnixListener> listener = co_await gyre::UnixListener::bind(*where);
+  if (!listener) co_return listener.error();
+  std::fprintf(stderr, "listening on %s\n", where->to_string().c_str());
+  gyre::TaskGroup group;
+  group.spawn(serve, &*listener, file, once ? 1 : -1);
+  if (once) group.spawn(ask, *where);
+  co_return co_await group.join();
+}
+
+int main(int argc, char** argv) {
+  const std::string own = "@gyre-example-" + std::to_string(gyre::steady_clock().now().nanoseconds());
+  if (argc < 2) return gyre::exit_status(gyre::run(start(own, "/etc/hosts", true)));
+  return gyre::exit_status(gyre::run(start(argv[1], argc > 2 ? argv[2] : "", false)));
+}

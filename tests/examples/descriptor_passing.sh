@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Drives examples/descriptor_passing with python3: a file that has lost its name meanwhile comes over the socket, and the
+# example's own client gets it, too. Called by tools/run_tests.
+set -eu
+timeout 20 "$1" >/dev/null  # by itself
+directory=$(mktemp -d)
+echo "passed on" >"$directory/file"
+coproc server { exec "$1" "$directory/socket" "$directory/file" 2>&1; }
+pid=$server_PID
+trap 'kill "$pid" 2>/dev/null; rm -rf "$directory"' EXIT
+read -r -t 20 _ <&"${server[0]}"
+timeout 20 python3 - "$directory/socket" <<'END'
+import os, socket, sys
+stream = socket.socket(socket.AF_UNIX)
+stream.connect(sys.argv[1])
+data, descriptors, _, _ = socket.recv_fds(stream, 10, 4)
+assert data == b"x" and len(descriptors) == 1, (data, descriptors)
+assert os.read(descriptors[0], 100) == b"passed on\n"
+END
+[[ $(timeout 20 "$1" "$directory/socket") == "passed on" ]]
+trap 'rm -rf "$directory"' EXIT
+kill -TERM "$pid"
+wait "$pid"
+[[ ! -e $directory/socket ]]
