@@ -18,6 +18,7 @@
 #include <gyre/net/server.h>
 #include <gyre/net/socket_file.h>
 #include <gyre/net/socket_options.h>
+#include <gyre/net/stdio.h>
 #include <gyre/net/stream.h>
 #include <gyre/net/stream_concepts.h>
 #include <gyre/net/tcp_listener.h>

@@ -53,7 +53,8 @@
 //
 // Directions: accept, receive*, readable take the input side of a descriptor; connect, send*, writable, splice (of its
 // target), send_file the output side; splice takes also the input side of its source. shutdown and close take none.
-// Sockets and pipes take receive and send; a pipe or terminal is read and written by the same kinds.
+// Sockets and pipes take receive and send; a pipe or terminal is read and written by the same kinds, and
+// a regular file at its own position, which others may share (that may hold up the loop).
 #pragma once
 
 #include <cstddef>

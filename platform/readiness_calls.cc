@@ -90,6 +90,7 @@ std::int64_t ReadinessPoller::make_non_blocking(Descriptor& descriptor) noexcept
 // credentials came along, which end a read early. Of terminals, datagrams and whatever else there is: no.
 void ReadinessPoller::classify(Descriptor& descriptor) noexcept {
   descriptor.state |= classified;
+  if (kind_of(descriptor) == DescriptorKind::file) return;
   const NativeDescriptor fd = descriptor.native;
   ++stats_.system_calls;
   if (kind_of(descriptor) == DescriptorKind::stream) {

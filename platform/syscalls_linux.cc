@@ -125,6 +125,13 @@ Result<void> set_non_blocking(NativeDescriptor fd, const Site& site) noexcept {
   return answer(call_whole<SYS_fcntl>(site, fd, F_SETFL, flags | O_NONBLOCK), OperationKind::setup);
 }
 
+Result<void> set_blocking(NativeDescriptor fd, const Site& site) noexcept {
+  const std::int64_t flags = call_whole<SYS_fcntl>(site, fd, F_GETFL, 0);
+  if (flags < 0) return answer(flags, OperationKind::setup);
+  if ((flags & O_NONBLOCK) == 0) return {};
+  return answer(call_whole<SYS_fcntl>(site, fd, F_SETFL, flags & ~O_NONBLOCK), OperationKind::setup);
+}
+
 std::int64_t get_flags(NativeDescriptor fd, const Site& site) noexcept {
   return call<SYS_fcntl>(site, fd, F_GETFL, 0);
 }

@@ -291,6 +291,9 @@ std::int64_t dup3(NativeDescriptor from, NativeDescriptor to, bool inherited,
 // Adds O_NONBLOCK where it is missing. Returned: EPERM, EACCES (never seen).
 Result<void> set_non_blocking(NativeDescriptor fd, const Site& site = Site::current()) noexcept;
 
+// Takes O_NONBLOCK away. Returned: as set_non_blocking.
+Result<void> set_blocking(NativeDescriptor fd, const Site& site = Site::current()) noexcept;
+
 // The open file's flags (O_NONBLOCK, O_APPEND ...). EBADF is returned, so that it can be asked whether one is open.
 std::int64_t get_flags(NativeDescriptor fd, const Site& site = Site::current()) noexcept;
 
