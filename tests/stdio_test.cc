@@ -121,12 +121,7 @@ TEST_P(StdioTest, FullPipeMakesTheWriterWaitAndNotTheLoop) {
 TEST_P(StdioTest, PipeWithoutAReaderIsBroken) {
   Pipe pipe = pipe_pair();
   pipe.read_end.reset();
-  EXPECT_EQ(run([](NativeDescriptor fd) -> Task<Result<void>> {
-    Result<SharedStream> stream = SharedStream::open(fd);
-    if (!stream) co_return stream.error();
-    const Result<void> written = co_await stream->write_all(std::as_bytes(std::span("x", 1)));
-    co_return written;
-  }(pipe.write_end.get())).error(), std::errc::broken_pipe);
+  EXPECT_EQ(run(write_text(pipe.write_end.get(), "x")).error(), std::errc::broken_pipe);
 }
 
 TEST_P(StdioTest, FilesAreReadAndWrittenAtTheSharedPosition) {
