@@ -84,6 +84,9 @@ bench-peers: ## Gyre beside its peers, in turns (PEERS="--rounds 9 --only yield"
 	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
 	@CXX='$(CXX)' tools/bench_peers $(BUILD) $(PEERS)
 
+bench-report: ## docs/BENCHMARKS.md and its charts from the figures that bench, bench-peers and bench-echo have left
+	@tools/bench_report $(BUILD)/bench docs
+
 # One test program: make MODE=test check-result_test ARGS=--gtest_filter=...
 check-%: $(OUT)/tests/%
 	$< $(ARGS)
@@ -138,5 +141,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest bench bench-echo install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest bench bench-echo bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

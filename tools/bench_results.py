@@ -60,7 +60,7 @@ def machine():
     except OSError:
         pass
     return {"cpu": model, "cpus": os.cpu_count(), "virtual": virtual,
-            "kernel": platform.system() + " " + platform.release(),
+            "kernel": platform.system() + " " + platform.release().split("-")[0],
             "compiler": first_line(*os.environ.get("CXX", "g++").split()[-1:], "--version")}
 
 
