@@ -159,6 +159,30 @@ TEST_P(ProcessTest, CommunicateLingersForOutputThatOthersHoldOpenOnlyAsLongAsItI
   EXPECT_TRUE(done->status.success());
 }
 
+Task<Result<void>> echo_through_child(int number, int& done) {
+  const std::string text = pattern(50'000, static_cast<std::uint32_t>(number));
+  const Command command("cat");
+  const Result<ProcessOutput> echoed = co_await Process::run(command, text);
+  if (!echoed) co_return echoed.error();
+  EXPECT_TRUE(echoed->output == text) << number;
+  ++done;
+  co_return Result<void>{};
+}
+
+Task<Result<void>> run_many(int children, int& done) {
+  TaskGroup group;
+  for (int i = 0; i < children; ++i) group.spawn(echo_through_child, i, done);
+  co_return co_await group.join();
+}
+
+// All are between clone and execve together: each sees the end of its own input, though the others had copies of it.
+TEST_P(ProcessTest, ManyChildrenStartAtOnceAndKeepTheirPipesApart) {
+  int done = 0;
+  const Result<void> result = run(run_many(30, done));
+  EXPECT_TRUE(result.has_value()) << result.error();
+  EXPECT_EQ(done, 30);
+}
+
 // --- What a child is given -------------------------------------------------------------------------------------------
 
 TEST_P(ProcessTest, TheChildHasItsArgumentsDirectoryAndEnvironment) {
