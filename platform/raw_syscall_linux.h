@@ -38,20 +38,22 @@ inline long word(T argument) noexcept {
 inline long raw_clone(unsigned long flags, void* stack_end, int* pidfd, void (*run)(void*),
                       void* argument) noexcept {
   long result;
+  // Named registers: the frame pointer, say, would be lost before it is used.
   register long r10 asm("r10") = 0;
   register long r8 asm("r8") = 0;
+  register void (*r9)(void*) asm("r9") = run;
+  register void* r12 asm("r12") = argument;
   asm volatile(
       "syscall\n\t"
       "test %%rax, %%rax\n\t"
       "jnz 1f\n\t"
       "xor %%ebp, %%ebp\n\t"  // the end of the child's frames, for debuggers
-      "mov %[argument], %%rdi\n\t"
-      "call *%[run]\n\t"
+      "mov %%r12, %%rdi\n\t"
+      "call *%%r9\n\t"
       "ud2\n"
       "1:"
       : "=a"(result)
-      : "0"(56L), "D"(flags), "S"(stack_end), "d"(pidfd), "r"(r10), "r"(r8), [run] "r"(run),
-        [argument] "r"(argument)
+      : "0"(56L), "D"(flags), "S"(stack_end), "d"(pidfd), "r"(r10), "r"(r8), "r"(r9), "r"(r12)
       : "rcx", "r11", "memory", "cc");
   return result;
 }
@@ -124,16 +126,18 @@ inline long raw_clone(unsigned long flags, void* stack_end, int* pidfd, void (*r
   register int* x2 asm("x2") = pidfd;
   register long x3 asm("x3") = 0;
   register long x4 asm("x4") = 0;
+  register void (*x5)(void*) asm("x5") = run;
+  register void* x6 asm("x6") = argument;
   asm volatile(
       "svc 0\n\t"
       "cbnz x0, 1f\n\t"
       "mov x29, xzr\n\t"
-      "mov x0, %[argument]\n\t"
-      "blr %[run]\n\t"
+      "mov x0, x6\n\t"
+      "blr x5\n\t"
       "brk #1\n"
       "1:"
       : "+r"(x0)
-      : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), [run] "r"(run), [argument] "r"(argument)
+      : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5), "r"(x6)
       : "memory", "cc");
   return x0;
 }
