@@ -115,6 +115,15 @@ $(OUT)/$(SONAME): $(SOURCES:%.cc=$(OUT)/pic/%.o)
 	$(SAY)$(COMPILE) -shared -Wl,-soname,$(SONAME) $^ $(LDFLAGS) -o $@
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(OUT)/libgyre.a
 	$(SAY)$(COMPILE) $^ -lgtest_main -lgtest $(LDFLAGS) -o $@
+# Peers that a benchmark is run beside, where they are installed.
+ifneq ($(wildcard /usr/include/tbb/task_group.h),)
+$(OUT)/bench/thread_bench.o: private CXXFLAGS += -DGYRE_BENCH_TBB
+$(OUT)/bench/thread_bench: private LDFLAGS += -ltbb
+endif
+ifneq ($(wildcard /usr/include/boost/context/fiber.hpp),)
+$(OUT)/bench/context_switch_bench.o: private CXXFLAGS += -DGYRE_BENCH_BOOST_CONTEXT
+$(OUT)/bench/context_switch_bench: private LDFLAGS += -lboost_context
+endif
 $(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libgyre.a
 	$(SAY)$(COMPILE) $^ -lbenchmark_main -lbenchmark $(LDFLAGS) -o $@
 $(BUILD)/tools/%: tools/%.cc
