@@ -84,31 +84,31 @@ void DuplexPipe::wake_all() noexcept {
 }
 
 bool DuplexAwaiter::await_ready() noexcept {
-  WaitList& list = pipe_.waiters(side_);
-  bool& busy = pipe_.is_busy(side_);
+  if (pipe_ == nullptr) return settle(WaitOutcome::closed);
+  WaitList& list = pipe_->waiters(side_);
+  bool& busy = pipe_->is_busy(side_);
   GYRE_CHECK_HINT(!busy, "a stream is read, or written, by two tasks at once");
   busy = true;
   if (is_refused(list)) return true;
-  return settle(pipe_.is_ready(side_) ? WaitOutcome::granted : WaitOutcome::none);
+  return settle(pipe_->is_ready(side_) ? WaitOutcome::granted : WaitOutcome::none);
 }
 
 void DuplexAwaiter::await_suspend(std::coroutine_handle<> frame) noexcept {
-  suspend(pipe_.waiters(side_), frame, side_ == DuplexPipe::Side::input ? read_wait : write_wait);
+  if (pipe_ == nullptr) return thread_state.scheduler->ready(frame.address());
+  suspend(pipe_->waiters(side_), frame, side_ == DuplexPipe::Side::input ? read_wait : write_wait);
 }
 
 Result<std::size_t> DuplexAwaiter::await_resume() noexcept {
   const bool reads = side_ == DuplexPipe::Side::input;
-  const OperationKind operation = reads ? OperationKind::receive : OperationKind::send;
-  pipe_.is_busy(side_) = false;
-  if (outcome() == WaitOutcome::closed) return Error::cancelled(operation);
-  if (!is_granted()) return error(operation);
-  return reads ? pipe_.take({data_, size_}) : pipe_.put({data_, size_});
+  if (pipe_ != nullptr) pipe_->is_busy(side_) = false;
+  if (!is_granted()) return error(reads ? OperationKind::receive : OperationKind::send);
+  return reads ? pipe_->take({data_, size_}) : pipe_->put({data_, size_});
 }
 
 }  // namespace detail
 
 Result<void> DuplexStream::shutdown(ShutdownSide side) noexcept {
-  static_cast<void>(open());
+  if (!is_open()) return Error(Errc::closed, OperationKind::shutdown);
   if (side != ShutdownSide::read) output().end_output();
   if (side != ShutdownSide::write) static_cast<void>(input().end_input());
   return {};
@@ -116,16 +116,18 @@ Result<void> DuplexStream::shutdown(ShutdownSide side) noexcept {
 
 Task<Result<void>> DuplexStream::close() {
   using Side = detail::DuplexPipe::Side;
-  input().waiters(Side::input).wake_all(WaitOutcome::closed);
-  output().waiters(Side::output).wake_all(WaitOutcome::closed);
-  {
-    const CancelScope shielded(CancelScopeOptions{.shielded = true});
-    // Who was woken runs within the turn.
-    while (input().is_busy(Side::input) || output().is_busy(Side::output)) {
-      static_cast<void>(co_await yield());
-    }
+  if (!is_open()) co_return Result<void>{};
+  DuplexStream closing = std::move(*this);
+  detail::DuplexPipe& input = closing.input();
+  detail::DuplexPipe& output = closing.output();
+  input.waiters(Side::input).wake_all(WaitOutcome::closed);
+  output.waiters(Side::output).wake_all(WaitOutcome::closed);
+  const CancelScope shielded(CancelScopeOptions{.shielded = true});
+  // Who was woken runs within the turn.
+  while (input.is_busy(Side::input) || output.is_busy(Side::output)) {
+    static_cast<void>(co_await yield());
   }
-  drop();
+  closing.drop();
   co_return Result<void>{};
 }
 

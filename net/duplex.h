@@ -4,7 +4,8 @@
 //
 // Each direction holds a bounded number of bytes; who writes more waits. The errors are a socket's: the end of the stream
 // after shutdown() or close(), broken_pipe when nobody reads any more, connection_reset after abort(), or after a close()
-// that left something unread. A reset is reported from then on, and unread bytes are gone.
+// that left something unread. A reset is reported from then on, and unread bytes are gone. An end that is not open any
+// more, or was moved from, answers Errc::closed.
 //
 // Threads: both ends on one reactor. Cancel-safety of read and write: atomic.
 #pragma once
@@ -75,7 +76,8 @@ struct DuplexState {
 
 class [[nodiscard]] DuplexAwaiter : public Waiter {
  public:
-  DuplexAwaiter(DuplexPipe& pipe, DuplexPipe::Side side, std::byte* data, std::size_t size) noexcept
+  // `pipe`: null if the end is not open.
+  DuplexAwaiter(DuplexPipe* pipe, DuplexPipe::Side side, std::byte* data, std::size_t size) noexcept
       : pipe_(pipe), data_(data), size_(size), side_(side) {}
 
   bool await_ready() noexcept;
@@ -83,7 +85,7 @@ class [[nodiscard]] DuplexAwaiter : public Waiter {
   Result<std::size_t> await_resume() noexcept;
 
  private:
-  DuplexPipe& pipe_;
+  DuplexPipe* pipe_;
   std::byte* data_;
   std::size_t size_;
   DuplexPipe::Side side_;
@@ -114,20 +116,21 @@ class DuplexStream {
   // Errors: connection_reset, cancelled, timed_out.
   [[nodiscard]] detail::DuplexAwaiter read(std::span<std::byte> buffer) noexcept {
     GYRE_CHECK_HINT(!buffer.empty(), "read() into an empty buffer could not tell the end of the stream");
-    return {input(), detail::DuplexPipe::Side::input, buffer.data(), buffer.size()};
+    return {is_open() ? &input() : nullptr, detail::DuplexPipe::Side::input, buffer.data(), buffer.size()};
   }
   // Writes at least one byte and returns how many. `bytes` must not be empty.
   // Errors: broken_pipe, connection_reset, cancelled, timed_out.
   [[nodiscard]] detail::DuplexAwaiter write(std::span<const std::byte> bytes) noexcept {
     GYRE_CHECK_HINT(!bytes.empty(), "write() of nothing");
-    return {output(), detail::DuplexPipe::Side::output, const_cast<std::byte*>(bytes.data()),
-            bytes.size()};
+    return {is_open() ? &output() : nullptr, detail::DuplexPipe::Side::output,
+            const_cast<std::byte*>(bytes.data()), bytes.size()};
   }
-  // Bytes that a read would find.
+  // Bytes that a read would find. Precondition: is_open().
   std::size_t readable() const noexcept { return input().size(); }
 
   [[nodiscard]] Result<void> shutdown(ShutdownSide side = ShutdownSide::write) noexcept;
-  // Cancels what is in flight at this end, waits for its end, and closes.
+  // Ends what is in flight at this end, with Errc::closed, and closes; the end counts as closed at once. Nobody can
+  // cancel it. Does nothing if it is not open.
   [[nodiscard]] Task<Result<void>> close();
   // Closes at once; the peer is reset. Precondition: nothing is in flight.
   void abort() noexcept;

@@ -118,7 +118,7 @@ Task<void> converse(S& stream, string_view text, bool ends_first, std::string& r
 template <typename S>
 Task<void> half_close(Ending ending, CopyOptions options) {
   Chain<S> chain = make_chain<S>();
-  const std::size_t size = ending.in_bulk ? 1'000'000 : 10;
+  const std::size_t size = ending.in_bulk ? 600'000 : 10;
   const std::string up = ending.client_sends ? pattern(size, 1) : "";
   const std::string down = ending.server_sends ? pattern(size / 2, 2) : "";
   std::string at_server;

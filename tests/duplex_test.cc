@@ -182,9 +182,17 @@ TEST_F(DuplexTest, CloseEndsWhatIsInFlight) {
   run();
   spawn(close_stream, std::ref(a));
   run();
-  EXPECT_EQ(reading.result.error(), std::errc::operation_canceled);
-  EXPECT_EQ(written.error(), std::errc::operation_canceled);
+  EXPECT_EQ(reading.result.error(), Errc::closed);
+  EXPECT_EQ(written.error(), Errc::closed);
   EXPECT_FALSE(a.is_open());
+
+  spawn(read_into, std::ref(a), std::size_t{4}, std::ref(reading.text), std::ref(reading.result));
+  spawn(write_into, std::ref(a), "z", std::ref(written));
+  spawn(close_stream, std::ref(a));
+  run();
+  EXPECT_EQ(reading.result.error(), Errc::closed);
+  EXPECT_EQ(written.error(), Errc::closed);
+  EXPECT_EQ(a.shutdown().error(), Errc::closed);
 }
 
 TEST_F(DuplexTest, CancelledReadHasTakenNothing) {

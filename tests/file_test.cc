@@ -240,7 +240,7 @@ TEST_P(FileTest, ServesBufferedReaderAndWriter) { EXPECT_TRUE(run(lines_through_
 // --- Whole files -----------------------------------------------------------------------------------------------------
 
 TEST_P(FileTest, WholeFilesOfAnySizeAreReadAndWritten) {
-  for (const std::size_t size : {0, 1, 4095, 4096, 4097, 1'000'000}) {
+  for (const std::size_t size : {0U, 1U, 4095U, 4096U, 4097U, 1'000'000U}) {
     const std::string all = pattern(size);
     ASSERT_TRUE(run(write_file(path("f"), all)));
     const Result<std::string> read = run(read_file(path("f")));
