@@ -5,6 +5,7 @@
 #include <gyre/net/buffered_writer.h>
 #include <gyre/net/connect.h>
 #include <gyre/net/copy.h>
+#include <gyre/net/datagram_socket.h>
 #include <gyre/net/duplex.h>
 #include <gyre/net/endpoint.h>
 #include <gyre/net/file.h>
@@ -23,6 +24,8 @@
 #include <gyre/net/stream_concepts.h>
 #include <gyre/net/tcp_listener.h>
 #include <gyre/net/tcp_stream.h>
+#include <gyre/net/udp_socket.h>
+#include <gyre/net/unix_datagram.h>
 #include <gyre/net/unix_listener.h>
 #include <gyre/net/unix_stream.h>
 #include <gyre/platform/atomics.h>
