@@ -1,7 +1,5 @@
 // A local socket that hands out an open file to each client, which may then read what it could not open itself.
-//
-//   descriptor_passing /tmp/files.sock /etc/hosts        serves
-//   descriptor_passing /tmp/files.sock                   asks, and prints what it was given
+//   descriptor_passing /tmp/files.sock /etc/hosts        serves; without a file: asks, and prints what it was given
 //   descriptor_passing                                   does both at once, and ends
 #include <array>
 #include <cstdio>
