@@ -4,7 +4,7 @@
   tools/bench_compare.py OLD NEW [WORD]...       WORD: only benchmarks with it in their name
 
 OLD and NEW are files, or directories of them (build/bench as `make bench` leaves it: keep a copy before the change).
-Times are CPU times, of several repetitions the median. A difference below 5 %, or below the spread of the repetitions,
+Times are CPU times (or those that the benchmark itself takes), of several repetitions the median. A difference below 5 %, or below the spread of the repetitions,
 is shown as ~. Exits with 1 if something has become more than 10 % slower.
 """
 import json
@@ -25,15 +25,17 @@ def read(path):
                 if each.get("error_occurred"):
                     continue
                 name = each.get("run_name", each["name"])
+                # What the benchmark itself calls its time.
+                clock = "real_time" if name.endswith(("/real_time", "/manual_time")) else "cpu_time"
                 if each.get("run_type") == "aggregate":
                     median, spread, _ = found.get(name, (None, 0.0, ""))
                     if each["aggregate_name"] == "median":
-                        median = each["cpu_time"]
+                        median = each[clock]
                     if each["aggregate_name"] == "cv":
-                        spread = each["cpu_time"]
+                        spread = each[clock]
                     found[name] = (median, spread, each.get("time_unit", "ns"))
                 else:
-                    times.setdefault((name, each.get("time_unit", "ns")), []).append(each["cpu_time"])
+                    times.setdefault((name, each.get("time_unit", "ns")), []).append(each[clock])
     for (name, unit), values in times.items():
         if found.get(name, (None,))[0] is None:
             median = statistics.median(values)
