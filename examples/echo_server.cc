@@ -1,12 +1,10 @@
 // Echo server: sends back what it receives, to any number of clients, until Ctrl-C.
-//
 //   echo_server 7000        then: nc localhost 7000
 //   echo_server             talks to itself once, and ends
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
-#include <string_view>
 
 #include <gyre/net/tcp_listener.h>
 #include <gyre/reactor/run.h>
@@ -37,11 +35,10 @@ gyre::Task<gyre::Result<void>> talk_to_itself(gyre::TcpListener& listener, gyre:
   auto server = group.spawn(serve, listener);
   gyre::Result<gyre::TcpStream> client = co_await gyre::TcpStream::connect(where);
   if (client) {
-    constexpr std::string_view hello = "hello\n";
-    const gyre::Result<void> sent = co_await client->write_all(std::as_bytes(std::span(hello)));
-    std::array<std::byte, hello.size()> echo;
-    const gyre::Result<void> received = co_await client->read_exactly(echo);
-    if (sent && received) std::printf("%.*s", static_cast<int>(echo.size()), reinterpret_cast<const char*>(echo.data()));
+    std::array<char, 6> text = {'h', 'e', 'l', 'l', 'o', '\n'};
+    const gyre::Result<void> sent = co_await client->write_all(std::as_bytes(std::span(text)));
+    const gyre::Result<void> echoed = co_await client->read_exactly(std::as_writable_bytes(std::span(text)));
+    if (sent && echoed) std::printf("%.6s", text.data());
   }
   server.cancel();
   const gyre::Result<void> joined = co_await group.join();
@@ -61,6 +58,5 @@ gyre::Task<gyre::Result<void>> listen(std::uint16_t port, bool once) {
 }
 
 int main(int argc, char** argv) {
-  const int port = argc > 1 ? std::atoi(argv[1]) : 0;
-  return gyre::exit_status(gyre::run(listen(static_cast<std::uint16_t>(port), argc < 2)));
+  return gyre::exit_status(gyre::run(listen(static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0), argc < 2)));
 }
