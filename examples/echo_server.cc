@@ -1,6 +1,5 @@
 // Echo server: sends back what it receives, to any number of clients, until Ctrl-C.
-//   echo_server 7000        then: nc localhost 7000
-//   echo_server             talks to itself once, and ends
+//   echo_server 7000        then: nc localhost 7000 (without a port it talks to itself once, and ends)
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -42,8 +41,7 @@ gyre::Task<gyre::Result<void>> talk_to_itself(gyre::TcpListener& listener, gyre:
   }
   server.cancel();
   const gyre::Result<void> joined = co_await group.join();
-  if (!client) co_return client.error();
-  co_return joined;
+  co_return client ? joined : gyre::Result<void>(client.error());
 }
 
 gyre::Task<gyre::Result<void>> listen(std::uint16_t port, bool once) {
