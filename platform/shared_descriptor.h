@@ -23,7 +23,8 @@ struct SharedDescriptor {
   bool shares_mode = false;
 };
 
-// `shared` stays the caller's, and as it is. Errors: bad_file_descriptor if it is not open; is_a_directory;
+// `shared` stays the caller's, and as it is. Errors: bad_file_descriptor if it is not open, or is no file, pipe, device
+// or socket (an epoll instance that has got a number that was free, say); is_a_directory;
 // too_many_files_open.
 Result<SharedDescriptor> open_shared(NativeDescriptor shared) noexcept;
 // Makes an open file wait again.

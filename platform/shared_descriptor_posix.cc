@@ -52,6 +52,9 @@ Result<SharedDescriptor> open_shared(NativeDescriptor shared) noexcept {
     result.kind = DescriptorKind::file;
   } else if (S_ISSOCK(status->st_mode)) {
     result.kind = DescriptorKind::socket;
+  } else if (!S_ISFIFO(status->st_mode) && !S_ISCHR(status->st_mode)) {
+    // A program that was started with standard input closed: the number has gone to the poller's own descriptor.
+    return Error::system(EBADF, OperationKind::open_file);
   } else {
     result.fd = open_anew(shared, flags);
     result.shares_mode = !result.fd && (flags & O_NONBLOCK) == 0;

@@ -176,6 +176,10 @@ TEST_P(StdioTest, ClosedDescriptorAndDirectoryAreErrors) {
     number = raw(closed);
   }
   EXPECT_EQ(run(read_all(number)).error(), std::errc::bad_file_descriptor);
+  // Where standard input was closed, its number may have gone to something of the poller's.
+  const UniqueFd event = event_fd();
+  EXPECT_EQ(run(read_all(event.get())).error(), std::errc::bad_file_descriptor);
+  EXPECT_EQ(run(read_all(poller().native_handle())).error(), std::errc::bad_file_descriptor);
   const UniqueFd directory(::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   EXPECT_EQ(run(read_all(directory.get())).error(), std::errc::is_a_directory);
 }
