@@ -14,6 +14,7 @@ struct Runtime::Member {
   std::unique_ptr<Reactor> reactor;
   RemoteReactor remote;
   Thread thread;
+  bool was_started = false;
 
   // The reactor's thread, until that has been joined.
   TaskContext* task = nullptr;
@@ -113,6 +114,7 @@ Result<void> Runtime::launch(std::unique_ptr<Main> main) {
       return thread.error();
     }
     member->thread = std::move(*thread);
+    member->was_started = true;
   }
   return {};
 }
@@ -170,7 +172,7 @@ std::vector<ReactorStats> Runtime::stats() const {
       all.push_back(question.answer);
       continue;
     }
-    all.push_back(member->thread || main_ != nullptr ? member->wait_for_last_stats() : ReactorStats());
+    all.push_back(member->was_started ? member->wait_for_last_stats() : ReactorStats());
   }
   return all;
 }

@@ -13,6 +13,8 @@
 
 #include <gyre/net/tcp_listener.h>
 #include <gyre/net/tcp_stream.h>
+#include <gyre/platform/fault_plan.h>
+#include <gyre/platform/syscalls_posix.h>
 #include <gyre/reactor/post_handle.h>
 #include <gyre/reactor/run_on.h>
 #include <gyre/reactor/runtime.h>
@@ -79,6 +81,20 @@ TEST(RuntimeTest, StopAtAnyMomentEndsAll) {
 }
 
 TEST(RuntimeTest, MayBeDroppedUnstarted) { EXPECT_EQ(make_runtime(2)->size(), 2U); }
+
+TEST(RuntimeTest, WithoutAThreadForEachItStartsNothing) {
+  if (!fault_injection) GTEST_SKIP() << "this build injects no failures";
+  std::counting_semaphore<> ready{0};
+  auto runtime = make_runtime(2);
+  sys::FaultPlan plan;
+  plan.add(sys::FaultRule{.number = sys::number_clone3, .first = 2, .fault = {sys::Fault::Kind::fail, EAGAIN}});
+  const sys::FaultScope scope(plan);
+  const Result<void> started = runtime->start(until_cancelled, &ready);
+  EXPECT_EQ(started.error(), std::errc::resource_unavailable_try_again);
+  ASSERT_EQ(runtime->stats().size(), 2U);
+  EXPECT_GT(runtime->stats()[0].turns, 0U);
+  EXPECT_EQ(runtime->stats()[1].turns, 0U);
+}
 
 Task<Result<void>> fail_on_one(unsigned index, std::counting_semaphore<>* ready) {
   if (index == 1) co_return Error::system(ENOSPC);
