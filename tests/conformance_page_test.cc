@@ -125,7 +125,7 @@ void expect_one_row_each(char letter, int count, const char* format) {
   }
 }
 
-TEST(ConformancePageTest, EachStatementOfPartCHasOneRow) { expect_one_row_each('C', 142, "%c-%03d"); }
+TEST(ConformancePageTest, EachStatementOfPartCHasOneRow) { expect_one_row_each('C', 183, "%c-%03d"); }
 
 TEST(ConformancePageTest, EachStatementOfPartSHasOneRow) { expect_one_row_each('S', 62, "%c-%02d"); }
 
