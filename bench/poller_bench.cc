@@ -1,10 +1,11 @@
 // What the Poller costs over a loop written by hand: an empty turn, an operation that does nothing, a wake-up, and an
-// echo. Each BM_Poller_x stands beside its floor BM_RawEpoll_x, the same work with bare system calls. The label is the
-// backend's name.
+// echo. Each BM_Poller_x stands beside its floors BM_RawEpoll_x and BM_RawRing_x, the same work with bare system calls and
+// with a bare ring. The label is the backend's name.
 #include <benchmark/benchmark.h>
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -24,6 +25,8 @@
 
 #include <gyre/platform/poller.h>
 #include <gyre/platform/socket.h>
+
+#include "raw_ring.h"
 
 namespace gyre {
 namespace {
@@ -58,6 +61,8 @@ void each_backend_and_load(benchmark::internal::Benchmark* benchmark) {
     for (const std::int64_t connections : {1, 64}) benchmark->Args({i, connections});
   }
 }
+
+bool has_io_uring() { return open_poller("io_uring").has_value(); }
 
 struct TcpPair {
   int client;
@@ -141,6 +146,21 @@ void BM_Poller_NoOperationQueued(benchmark::State& state) {
   poller->shutdown();
 }
 BENCHMARK(BM_Poller_NoOperationQueued)->Apply(each_backend);
+
+// Its floor on a ring: one entry, one enter, one completion.
+void BM_RawRing_NoOperationQueued(benchmark::State& state) {
+  if (!has_io_uring()) return state.SkipWithError("io_uring is denied");
+  RawRing ring;
+  const UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  std::uint64_t completions = 0;
+  for (auto _ : state) {
+    ring.entry(uring::op_poll_add, static_cast<int>(null.get()), nullptr, 0, 1).op_flags = POLLOUT;
+    ring.enter(1);
+    ring.reap([&](const uring::Cqe&) { ++completions; });
+  }
+  require(completions == static_cast<std::uint64_t>(state.iterations()), "one completion each");
+}
+BENCHMARK(BM_RawRing_NoOperationQueued);
 
 // --- A wake-up -------------------------------------------------------------------------------------------------------
 
@@ -242,6 +262,62 @@ void BM_Poller_WakePingPong(benchmark::State& state) {
 }
 BENCHMARK(BM_Poller_WakePingPong)->Apply(each_backend)->UseRealTime();
 
+// Two rings, each of which sleeps on a poll of its eventfd; or, by a message, one ring puts a completion into the other.
+enum class WakesBy { eventfd, message };
+template <WakesBy way>
+void BM_RawRing_WakePingPong(benchmark::State& state) {
+  if (!has_io_uring()) return state.SkipWithError("io_uring is denied");
+  struct Loop {
+    RawRing ring;
+    UniqueFd event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    Loop() {
+      uring::Sqe& entry = ring.entry(uring::op_poll_add, static_cast<int>(event.get()), nullptr, 0, 1);
+      entry.op_flags = POLLIN;
+      entry.length = uring::poll_add_multishot;
+    }
+    void wake(Loop& other) {
+      if constexpr (way == WakesBy::eventfd) {
+        const std::uint64_t one = 1;
+        benchmark::DoNotOptimize(::write(static_cast<int>(other.event.get()), &one, sizeof(one)));
+      } else {
+        constexpr std::uint8_t op_message = 40;  // IORING_OP_MSG_RING
+        ring.entry(op_message, other.ring.fd(), nullptr, 0, 2).offset = 3;
+        ring.enter(0);
+      }
+    }
+    void wait() {
+      for (bool woken = false; !woken;) {
+        ring.enter(1);
+        ring.reap([&](const uring::Cqe& completion) { woken |= completion.user_data != 2; });
+      }
+    }
+  };
+  Loop here;
+  std::atomic<Loop*> there = nullptr;
+  std::atomic<bool> stop = false;
+  here.ring.enter(0);
+  std::thread thread([&] {
+    Loop mine;  // a ring belongs to the thread that made it
+    mine.ring.enter(0);
+    there.store(&mine, std::memory_order_release);
+    for (;;) {
+      mine.wait();
+      if (stop.load(std::memory_order_acquire)) return;
+      mine.wake(here);
+    }
+  });
+  while (there.load(std::memory_order_acquire) == nullptr) std::this_thread::yield();
+  for (auto _ : state) {
+    here.wake(*there.load(std::memory_order_relaxed));
+    here.wait();
+  }
+  stop.store(true, std::memory_order_release);
+  here.wake(*there.load(std::memory_order_relaxed));
+  thread.join();
+}
+BENCHMARK_TEMPLATE(BM_RawRing_WakePingPong, WakesBy::eventfd)->Name("BM_RawRing_WakePingPong")->UseRealTime();
+BENCHMARK_TEMPLATE(BM_RawRing_WakePingPong, WakesBy::message)->Name("BM_RawRing_WakePingPongByMessage")->UseRealTime();
+
 // --- Echo ------------------------------------------------------------------------------------------------------------
 // The client's half is the same bare calls in both, and part of the time; an item is one round trip.
 
@@ -297,6 +373,47 @@ void BM_RawEpoll_Echo(benchmark::State& state) {
   ::close(epoll);
 }
 BENCHMARK(BM_RawEpoll_Echo)->ArgName("connections")->Arg(1)->Arg(64);
+
+// Receives by the ring, which is told that there is nothing yet, and sends by a call, as the poller does.
+void BM_RawRing_Echo(benchmark::State& state) {
+  if (!has_io_uring()) return state.SkipWithError("io_uring is denied");
+  struct Server {
+    int fd;
+    char buffer[4096];
+  };
+  RawRing ring;
+  std::vector<TcpPair> pairs(static_cast<std::size_t>(state.range(0)));
+  std::vector<Server> servers(pairs.size());
+  const auto receive = [&](std::size_t i) {
+    uring::Sqe& entry = ring.entry(uring::op_recv, servers[i].fd, servers[i].buffer, sizeof(servers[i].buffer), i);
+    entry.ioprio = uring::recvsend_poll_first;
+  };
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    pairs[i] = open_pair();
+    servers[i].fd = pairs[i].server;
+    receive(i);
+  }
+  for (auto _ : state) {
+    clients_send(pairs);
+    for (std::size_t done = 0; done < pairs.size();) {
+      ring.enter(1);
+      ring.reap([&](const uring::Cqe& completion) {
+        Server& server = servers[completion.user_data];
+        const auto size = static_cast<std::size_t>(completion.result);
+        require(::send(server.fd, server.buffer, size, MSG_NOSIGNAL | MSG_DONTWAIT) == completion.result, "send");
+        receive(completion.user_data);
+        ++done;
+      });
+    }
+    clients_receive(pairs);
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+  for (const TcpPair& pair : pairs) {
+    ::close(pair.client);
+    ::close(pair.server);
+  }
+}
+BENCHMARK(BM_RawRing_Echo)->ArgName("connections")->Arg(1)->Arg(64);
 
 struct EchoServer {
   Poller* poller;
