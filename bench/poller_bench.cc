@@ -286,10 +286,11 @@ void BM_RawRing_WakePingPong(benchmark::State& state) {
       }
     }
     void wait() {
-      for (bool woken = false; !woken;) {
+      std::size_t wakes = 0;
+      do {
         ring.enter(1);
-        ring.reap([&](const uring::Cqe& completion) { woken |= completion.user_data != 2; });
-      }
+        ring.reap([&](const uring::Cqe& completion) { wakes += completion.user_data != 2; });
+      } while (wakes == 0);
     }
   };
   Loop here;
