@@ -35,7 +35,7 @@ OTHERS  := $(filter-out $(ONLY_$(SYSTEM)),$(sort $(ONLY_Linux) $(ONLY_Darwin) $(
 ours     = $(filter-out $(foreach o,$(OTHERS),%_$o.cc %_$(o)_test.cc %_$(o)_bench.cc),$(wildcard $1))
 OUT     := $(BUILD)/$(MODE)
 SOURCES := $(call ours,platform/*.cc task/*.cc reactor/*.cc net/*.cc)
-HEADERS := $(filter-out %_linux.h %_linux_detail.h %_posix.h %_windows.h,$(wildcard gyre.h platform/*.h task/*.h reactor/*.h net/*.h))
+HEADERS := $(filter-out %_linux.h %_linux_detail.h %_posix.h %_windows.h %_kqueue.h,$(wildcard gyre.h platform/*.h task/*.h reactor/*.h net/*.h))
 OBJECTS := $(SOURCES:%.cc=$(OUT)/%.o)
 SUPPORT := $(patsubst %.cc,$(OUT)/%.o,$(call ours,tests/support/*.cc tests/support/*/*.cc))
 STRESS  := $(patsubst tests/%.cc,%,$(call ours,tests/*_stress_test.cc))

@@ -131,7 +131,8 @@ TEST_F(DumpTest, BranchesOfWhenAllAreTasksOfTheirOwn) {
 
 AsyncGenerator<int> count_after(Event& event) {
   static_cast<void>(co_await event.wait());
-  co_yield 1;
+  const Result<void> wanted = co_yield 1;
+  static_cast<void>(wanted);
 }
 
 Task<void> drain(Event& event) {
