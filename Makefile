@@ -41,13 +41,16 @@ SUPPORT := $(patsubst %.cc,$(OUT)/%.o,$(call ours,tests/support/*.cc tests/suppo
 STRESS  := $(patsubst tests/%.cc,%,$(call ours,tests/*_stress_test.cc))
 TESTS   := $(filter-out $(STRESS),$(patsubst tests/%.cc,%,$(call ours,tests/*_test.cc)))
 BENCHES := $(patsubst bench/%.cc,%,$(call ours,bench/*_bench.cc))
-# An example is one file, or a folder of files.
-EXAMPLES := $(patsubst examples/%.cc,%,$(call ours,examples/*.cc)) $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.cc))))
+# An example is one file, or a folder with a main.cc; in other folders each file is one, called FOLDER/NAME.
+EXAMPLE_FILES := $(call ours,examples/*.cc examples/*/*.cc)
+EXAMPLES := $(patsubst %/main,%,$(patsubst examples/%.cc,%,$(foreach f,$(EXAMPLE_FILES),$(if $(filter %/main.cc,$f),$f,$(if $(wildcard $(dir $f)main.cc),,$f)))))
 TEST_PROGRAMS    := $(TESTS:%=$(OUT)/tests/%)
 EXAMPLE_PROGRAMS := $(EXAMPLES:%=$(OUT)/bin/%)
 
 all: $(OUT)/libgyre.a ## the static library (the default)
 
+# The book's number; less would do for a test.
+run: ARGS ?= $(if $(findstring asyncio_book/fibonacci,$(RUN)),40)
 run: ## builds Gyre and shows it at work
 	@CXX='$(CXX)' tools/setup run
 	+@$(AGAIN) MODE=release $(BUILD)/release/bin/$(RUN)

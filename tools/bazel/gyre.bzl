@@ -32,9 +32,17 @@ def compatible(file, suffix):
     })
 
 def examples():
-    """Name and files of each example, which is one file or a folder of files."""
-    programs = {}
+    """Name and files of each example: one file, or a folder with a main.cc; elsewhere each file is one, FOLDER/NAME."""
+    programs = []
+    mains = native.glob(["examples/*/main.cc"], allow_empty = True)
+    folders = [file[len("examples/"):-len("/main.cc")] for file in mains]
     for file in native.glob(["examples/*.cc", "examples/*/*.cc"], allow_empty = True):
-        path = file[:-len(".cc")].split("/")
-        programs.setdefault(path[1], []).append(file)
+        name = file[len("examples/"):-len(".cc")]
+        folder = name.rpartition("/")[0]
+        if folder not in folders:
+            headers = native.glob(["examples/" + folder + "/*.h"], allow_empty = True) if folder else []
+            programs.append((name, [file] + headers))
+    for folder in folders:
+        files = native.glob(["examples/" + folder + "/*.cc", "examples/" + folder + "/*.h"])
+        programs.append((folder, files))
     return programs
