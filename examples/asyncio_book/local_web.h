@@ -26,7 +26,8 @@ inline gyre::Task<gyre::Result<void>> answer(gyre::ServerConnection& connection,
   const gyre::Result<void> slept = co_await gyre::sleep(latency);
   if (!slept) co_return slept;
   const std::string_view page =
-      "HTTP/1.1 200 OK\r\nServer: gyre\r\nContent-Type: text/plain\r\nContent-Length: 7\r\nConnection: close\r\n\r\nHello!\n";
+      "HTTP/1.1 200 OK\r\nServer: gyre\r\nContent-Type: text/plain\r\n"
+      "Content-Length: 7\r\nConnection: close\r\n\r\nHello!\n";
   co_return co_await connection.write_all(std::as_bytes(std::span(page)));
 }
 
@@ -54,7 +55,8 @@ inline gyre::Task<gyre::Result<int>> get_status(gyre::Endpoint where) {
 }
 
 // On a thread of its own, as if far away: it waits for nothing that the program does.
-inline gyre::Task<gyre::Result<void>> serve(unsigned, gyre::Duration latency, std::promise<gyre::Result<gyre::Endpoint>>* bound) {
+inline gyre::Task<gyre::Result<void>> serve(unsigned, gyre::Duration latency,
+                                            std::promise<gyre::Result<gyre::Endpoint>>* bound) {
   gyre::Server server;
   const gyre::Result<gyre::Endpoint> where = co_await server.listen(gyre::Endpoint::loopback_v4(0));
   bound->set_value(where);

@@ -53,8 +53,8 @@ inline std::string draw(const std::vector<Timeline>& timelines, int lanes) {
     std::snprintf(line, sizeof line, format, values...);
     svg += line;
   };
-  add("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%zu\" font-family=\"sans-serif\" font-size=\"13\">\n",
-      width + left + 40, timelines.size() * static_cast<std::size_t>(block) + 30);
+  svg += "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"13\" ";
+  add("width=\"%.0f\" height=\"%zu\">\n", width + left + 40, timelines.size() * static_cast<std::size_t>(block) + 30);
   svg += "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   int top = 10;
   for (const Timeline& timeline : timelines) {
