@@ -18,18 +18,29 @@ gyre::Work<book::Number> split_fib(unsigned n) {
   co_return a + b;
 }
 
-gyre::Task<gyre::Result<void>> compare(unsigned n) {
-  const double before = book::fib_one_after_the_other(n);
-
+// Both numbers, one after the other, each split; seconds.
+gyre::Task<gyre::Result<double>> fib_by_pool(gyre::CpuPool* pool, unsigned n) {
   const gyre::Instant begin = book::now();
   for (const unsigned number : {n, n + 1}) {
-    const gyre::Result<book::Number> value = co_await gyre::offload(split_fib, number);
+    const gyre::Result<book::Number> value = co_await gyre::offload(*pool, split_fib, number);
     if (!value) co_return value.error();
     std::printf("fib(%u) is %llu\n", number, *value);
     if (!book::is_fib(number, *value)) co_return gyre::Errc::broken;
   }
-  book::print_speed_up("each split", before, book::seconds_since(begin));
-  std::printf("the pool has %u threads\n", gyre::this_reactor().pools().cpu().threads());
+  co_return book::seconds_since(begin);
+}
+
+gyre::Task<gyre::Result<void>> compare(unsigned n) {
+  const double before = book::fib_one_after_the_other(n);
+  gyre::CpuPool single({.threads = 1});
+  const gyre::Result<double> alone = co_await fib_by_pool(&single, n);
+  if (!alone) co_return alone.error();
+  gyre::CpuPool& all = gyre::this_reactor().pools().cpu();
+  const gyre::Result<double> together = co_await fib_by_pool(&all, n);
+  if (!together) co_return together.error();
+  std::printf("%-22s %.3f s\n", "not split", before);
+  std::printf("%-22s %.3f s\n", "split, one thread", *alone);
+  std::printf("split, %u threads       %.3f s, %.2f times as fast as one\n", all.threads(), *together, *alone / *together);
   co_return gyre::Result<void>{};
 }
 
