@@ -1,5 +1,5 @@
 // What leaving the loop costs: fork and join, offload, posts and wake-ups between threads, each beside the floor it is judged
-// by. GYRE_BENCH_TBB: built with oneTBB beside it.
+// by. GYRE_BENCH_TBB: built with oneTBB beside it; with -fopenmp, with OpenMP's tasks too.
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -8,6 +8,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <gyre/platform/clock.h>
 #include <gyre/platform/syscalls_posix.h>
 #include <gyre/platform/thread.h>
 #include <gyre/reactor/offload.h>
@@ -41,6 +42,26 @@ void count_calls(benchmark::State& state) {
                          benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
+// For benchmarks of 1 and of 2 threads: how much faster 2 are, as the counter `speed_up`. `alone` is kept from run to run.
+class SpeedUp {
+ public:
+  SpeedUp(benchmark::State& state, double& alone) : state_(state), alone_(alone) {}
+  SpeedUp(const SpeedUp&) = delete;
+  SpeedUp& operator=(const SpeedUp&) = delete;
+  ~SpeedUp() {
+    const auto took = static_cast<double>((steady_clock().now() - begin_).count());
+    const double each = took / static_cast<double>(state_.iterations());
+    if (state_.range(0) == 1) alone_ = each;
+    // Without an earlier run on 1 thread there is nothing to say.
+    if (state_.range(0) == 2 && alone_ > 0) state_.counters["speed_up"] = alone_ / each;
+  }
+
+ private:
+  benchmark::State& state_;
+  double& alone_;  // ns
+  Instant begin_ = steady_clock().now();
+};
+
 [[gnu::noinline]] std::int64_t called_fib(int n) { return n < 2 ? n : called_fib(n - 1) + called_fib(n - 2); }
 
 void BM_Fibonacci_Calls(benchmark::State& state) {
@@ -64,15 +85,20 @@ Work<std::int64_t> fib(int n) {
 
 void BM_Fibonacci_Work(benchmark::State& state) {
   CpuPool pool({.threads = static_cast<unsigned>(state.range(0))});
-  for (auto _ : state) {
-    const Result<std::int64_t> result = pool.run(fib(fibonacci_of));
-    if (!result || *result != plain_fib(fibonacci_of)) state.SkipWithError("wrong");
+  static double alone = 0;
+  {
+    const SpeedUp speed_up(state, alone);
+    for (auto _ : state) {
+      const Result<std::int64_t> result = pool.run(fib(fibonacci_of));
+      if (!result || *result != plain_fib(fibonacci_of)) state.SkipWithError("wrong");
+    }
   }
   count_calls(state);
   state.counters["steals"] = benchmark::Counter(static_cast<double>(pool.stats().steals), benchmark::Counter::kAvgIterations);
 }
 BENCHMARK(BM_Fibonacci_Work)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
 
+// The peers. One that this program is built without says so.
 #if defined(GYRE_BENCH_TBB)
 std::int64_t tbb_fib(int n) {
   if (n < 2) return n;
@@ -88,15 +114,52 @@ void BM_Fibonacci_Tbb(benchmark::State& state) {
   const auto threads = static_cast<int>(state.range(0));
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
   tbb::task_arena arena(threads);
-  for (auto _ : state) {
-    std::int64_t result = 0;
-    arena.execute([&] { result = tbb_fib(fibonacci_of); });
-    if (result != plain_fib(fibonacci_of)) state.SkipWithError("wrong");
+  static double alone = 0;
+  {
+    const SpeedUp speed_up(state, alone);
+    for (auto _ : state) {
+      std::int64_t result = 0;
+      arena.execute([&] { result = tbb_fib(fibonacci_of); });
+      if (result != plain_fib(fibonacci_of)) state.SkipWithError("wrong");
+    }
   }
   count_calls(state);
 }
-BENCHMARK(BM_Fibonacci_Tbb)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
+#else
+void BM_Fibonacci_Tbb(benchmark::State& state) { state.SkipWithError("built without oneTBB"); }
 #endif
+BENCHMARK(BM_Fibonacci_Tbb)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
+
+#if defined(_OPENMP)
+std::int64_t openmp_fib(int n) {
+  if (n < 2) return n;
+  std::int64_t a = 0;
+#pragma omp task shared(a) firstprivate(n)
+  a = openmp_fib(n - 1);
+  const std::int64_t b = openmp_fib(n - 2);
+#pragma omp taskwait
+  return a + b;
+}
+
+void BM_Fibonacci_OpenMp(benchmark::State& state) {
+  const auto threads = static_cast<int>(state.range(0));
+  static double alone = 0;
+  {
+    const SpeedUp speed_up(state, alone);
+    for (auto _ : state) {
+      std::int64_t result = 0;
+#pragma omp parallel num_threads(threads)
+#pragma omp single
+      result = openmp_fib(fibonacci_of);
+      if (result != plain_fib(fibonacci_of)) state.SkipWithError("wrong");
+    }
+  }
+  count_calls(state);
+}
+#else
+void BM_Fibonacci_OpenMp(benchmark::State& state) { state.SkipWithError("built without OpenMP"); }
+#endif
+BENCHMARK(BM_Fibonacci_OpenMp)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
 
 // --- Offload --------------------------------------------------------------------------------------------------------
 

@@ -5,14 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include <gyre/platform/clock.h>
+#include <gyre/platform/thread.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task_group.h>
@@ -80,7 +83,7 @@ double context_switch() {
   });
 }
 
-double thread_switch() {
+double thread_by_condition_variable() {
   return measure(2'000, 2, [](int rounds) {
     std::mutex mutex;
     std::condition_variable moved;
@@ -99,25 +102,64 @@ double thread_switch() {
   });
 }
 
-double process_switch() {
+double thread_by_futex() {
+  return measure(2'000, 2, [](int rounds) {
+    std::atomic<std::uint32_t> turn{0};  // even: ours
+    const auto play = [&](std::uint32_t mine) {
+      for (int i = 0; i < rounds; ++i, mine += 2) {
+        for (std::uint32_t now = turn; now != mine; now = turn) gyre::sleep_on(turn, now);
+        turn = mine + 1;
+        gyre::wake_threads(turn);
+      }
+    };
+    std::thread other([&] { play(1); });
+    play(0);
+    other.join();
+  });
+}
+
+// A ball goes through one pipe and comes back through another, until the first is closed.
+struct Pipes {
   int there[2];
   int back[2];
-  if (::pipe(there) != 0 || ::pipe(back) != 0) return HUGE_VAL;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::close(there[1]);
+  bool open() { return ::pipe(there) == 0 && ::pipe(back) == 0; }
+  void echo() const {
     char ball = 0;
     while (::read(there[0], &ball, 1) == 1 && ::write(back[1], &ball, 1) == 1) {
     }
+  }
+  double play() const {
+    return measure(2'000, 2, [this](int rounds) {
+      char ball = 0;
+      for (int i = 0; i < rounds; ++i) {
+        if (::write(there[1], &ball, 1) != 1 || ::read(back[0], &ball, 1) != 1) return;
+      }
+    });
+  }
+};
+
+double thread_by_pipe() {
+  Pipes pipes;
+  if (!pipes.open()) return HUGE_VAL;
+  std::thread other([&pipes] { pipes.echo(); });
+  const double cost = pipes.play();
+  ::close(pipes.there[1]);
+  other.join();
+  for (const int fd : {pipes.there[0], pipes.back[0], pipes.back[1]}) ::close(fd);
+  return cost;
+}
+
+double process_by_pipe() {
+  Pipes pipes;
+  if (!pipes.open()) return HUGE_VAL;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(pipes.there[1]);
+    pipes.echo();
     ::_exit(0);
   }
-  const double cost = measure(2'000, 2, [&](int rounds) {
-    char ball = 0;
-    for (int i = 0; i < rounds; ++i) {
-      if (::write(there[1], &ball, 1) != 1 || ::read(back[0], &ball, 1) != 1) return;
-    }
-  });
-  for (const int fd : {there[0], there[1], back[0], back[1]}) ::close(fd);
+  const double cost = pipes.play();
+  for (const int fd : {pipes.there[0], pipes.there[1], pipes.back[0], pipes.back[1]}) ::close(fd);
   ::waitpid(child, nullptr, 0);
   return cost;
 }
@@ -138,8 +180,10 @@ void show_switches() {
   show("coroutine: call and return", child_call(reactor));
   show("coroutine: yield, 100 tasks", task_switch(reactor, 100));
   show("swapcontext", context_switch());
-  show("thread: condition variable", thread_switch());
-  show("process: pipe", process_switch());
+  show("thread: futex", thread_by_futex());
+  show("thread: condition variable", thread_by_condition_variable());
+  show("thread: pipe", thread_by_pipe());
+  show("process: pipe", process_by_pipe());
 }
 
 }  // namespace tour
