@@ -124,7 +124,7 @@ $(OUT)/bench/thread_bench.o: private CXXFLAGS += -DGYRE_BENCH_TBB
 $(OUT)/bench/thread_bench: private LDFLAGS += -ltbb
 endif
 # Asked only where it is built: some compilers come without OpenMP's library.
-OPENMP = $(shell echo 'int main() {}' | $(CXX) -fopenmp -x c++ - -o $(OUT)/bench/with_openmp 2>/dev/null && echo -fopenmp)
+OPENMP = $(shell echo 'int main() {}' | $(CXX) -fopenmp -x c++ - -o $(OUT)/with_openmp 2>/dev/null && echo -fopenmp)
 $(OUT)/bench/thread_bench.o $(OUT)/bench/thread_bench: private CXXFLAGS += $(OPENMP)
 ifneq ($(wildcard /usr/include/boost/context/fiber.hpp),)
 $(OUT)/bench/context_switch_bench.o: private CXXFLAGS += -DGYRE_BENCH_BOOST_CONTEXT

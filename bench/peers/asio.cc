@@ -1,7 +1,8 @@
-// Asio, with awaitables: one io_context, one thread.
+// Asio, with awaitables: one io_context, one thread; two of each where threads wake each other.
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/experimental/channel.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -11,6 +12,7 @@
 #include <asio/version.hpp>
 #include <chrono>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "peer.h"
@@ -132,6 +134,38 @@ double timers(long count) {
   return watch.ns();
 }
 
+struct Side {
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> stay{context.get_executor()};
+  // Without anything that does I/O the context would not run its poller, and sleep on a condition variable.
+  asio::steady_timer timer{context};
+};
+
+struct Match {
+  Side sides[2];
+  long hits_left = 0;
+
+  void hit(int side) {
+    if (hits_left-- == 0) {
+      for (Side& each : sides) each.context.stop();
+      return;
+    }
+    asio::post(sides[1 - side].context, [this, side] { hit(1 - side); });
+  }
+};
+
+double wake(long count) {
+  Match match;
+  match.hits_left = 2 * count;
+  std::thread other([&match] { match.sides[1].context.run(); });
+  const peer::Stopwatch watch;
+  asio::post(match.sides[0].context, [&match] { match.hit(0); });
+  match.sides[0].context.run();
+  const double ns = watch.ns();
+  other.join();
+  return ns;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -148,5 +182,6 @@ int main(int argc, char** argv) {
        {"spawn_join", [](long count) { return run([count](asio::io_context& context, double& ns) { return spawn_joins(context, count, ns); }); }},
        {"spawn_many", spawn_many},
        {"sleep", sleeps, 10'000},
-       {"timer_cancel", timers, 100'000}});
+       {"timer_cancel", timers, 100'000},
+       {"wake", wake}});
 }

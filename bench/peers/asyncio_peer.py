@@ -2,6 +2,7 @@
 import asyncio
 import platform
 import sys
+import threading
 import time
 
 
@@ -78,10 +79,34 @@ async def timers(count):
     return time.perf_counter_ns() - begin
 
 
+# Two loops, a thread each.
+async def wake(count):
+    loops, over, left = [asyncio.get_running_loop(), asyncio.new_event_loop()], asyncio.Event(), 2 * count
+
+    def hit(side):
+        nonlocal left
+        if left == 0:
+            loops[1].call_soon_threadsafe(loops[1].stop)
+            over.set()
+        else:
+            left -= 1
+            loops[1 - side].call_soon_threadsafe(hit, 1 - side)
+
+    other = threading.Thread(target=loops[1].run_forever)
+    other.start()
+    begin = time.perf_counter_ns()
+    hit(0)
+    await over.wait()
+    spent = time.perf_counter_ns() - begin
+    other.join()
+    loops[1].close()
+    return spent
+
+
 WORKLOADS = {"child": (await_children, 1000), "yield_1": (yield_among(1), 1000), "yield_100": (yield_among(100), 1000),
              "yield_10000": (yield_among(10_000), 20_000), "ping_pong": (ping_pong, 1000),
              "spawn_join": (spawn_join, 1000), "spawn_many": (spawn_many, 1000), "sleep": (sleeps, 10_000),
-             "timer_cancel": (timers, 100_000)}
+             "timer_cancel": (timers, 100_000), "wake": (wake, 1000)}
 
 
 def main():

@@ -1,6 +1,12 @@
-// The floors: the same movement of frames with nothing around it (bench/bare_coroutine.h).
+// The floors: the same movement of frames, or of events, with nothing around it (bench/bare_coroutine.h).
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
+#include <thread>
 #include <vector>
 
 #include "../bare_coroutine.h"
@@ -116,6 +122,48 @@ double children(long count) {
   return ns;
 }
 
+// A loop that is woken through an eventfd, edge-triggered: it need not be read.
+class EpollLoop {
+ public:
+  EpollLoop() {
+    epoll_event wanted{};
+    wanted.events = EPOLLIN | EPOLLET;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, bell_, &wanted);
+  }
+  EpollLoop(const EpollLoop&) = delete;
+  EpollLoop& operator=(const EpollLoop&) = delete;
+  ~EpollLoop() {
+    ::close(epoll_);
+    ::close(bell_);
+  }
+  bool wake() const {
+    const std::uint64_t one = 1;
+    return ::write(bell_, &one, sizeof(one)) == sizeof(one);
+  }
+  bool sleep() const {
+    epoll_event event;
+    return ::epoll_wait(epoll_, &event, 1, -1) == 1;
+  }
+
+ private:
+  int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  int bell_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+};
+
+double wake(long count) {
+  EpollLoop here;
+  EpollLoop there;
+  std::thread other([&here, &there, count] {
+    for (long i = 0; i < count && there.sleep(); ++i) here.wake();
+  });
+  bool is_well = true;
+  const peer::Stopwatch watch;
+  for (long i = 0; i < count; ++i) is_well = there.wake() && here.sleep() && is_well;
+  const double ns = watch.ns();
+  other.join();
+  return is_well ? ns : -1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -126,5 +174,6 @@ int main(int argc, char** argv) {
                      {"yield_10000", [](long count) { return yield_among(10'000, count); }, 100'000},
                      {"ping_pong", ping_pong},
                      {"spawn_join", [](long count) { return spawn(count, 1); }},
-                     {"spawn_many", [](long count) { return spawn(count, 1000); }}});
+                     {"spawn_many", [](long count) { return spawn(count, 1000); }},
+                     {"wake", wake}});
 }

@@ -1,6 +1,8 @@
 // Gyre's side of the comparison.
 #include <chrono>
+#include <cstddef>
 #include <functional>
+#include <semaphore>
 #include <vector>
 
 #include <gyre/gyre.h>
@@ -139,6 +141,38 @@ Task<void> timers(long count, double& ns) {
   co_return;
 }
 
+// Two reactors, a thread each: a call of one posts a call to the other.
+struct Match {
+  gyre::RemoteReactor sides[2];
+  long hits_left = 0;
+  std::binary_semaphore over{0};
+
+  void hit(int side) {
+    if (hits_left-- == 0) return over.release();
+    sides[1 - side].post([this, side] { hit(1 - side); });
+  }
+};
+
+Task<Result<void>> stay(unsigned) {
+  gyre::Event never_set;
+  co_return co_await never_set.wait();
+}
+
+double wake(long count) {
+  Result<std::unique_ptr<gyre::Runtime>> runtime = gyre::Runtime::create({.reactors = 2});
+  if (!runtime || !(*runtime)->start(stay)) return -1;
+  Match match;
+  match.sides[0] = (*runtime)->remote(0);
+  match.sides[1] = (*runtime)->remote(1);
+  match.hits_left = 2 * count;
+  const peer::Stopwatch watch;
+  match.sides[0].post([&match] { match.hit(0); });
+  match.over.acquire();
+  const double ns = watch.ns();
+  (*runtime)->stop();
+  return (*runtime)->join() ? ns : -1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -151,5 +185,6 @@ int main(int argc, char** argv) {
                      {"spawn_join", run<spawn_join>},
                      {"spawn_many", run<spawn_many>},
                      {"sleep", run<sleeps>, 10'000},
-                     {"timer_cancel", run<timers>, 100'000}});
+                     {"timer_cancel", run<timers>, 100'000},
+                     {"wake", wake}});
 }

@@ -1,7 +1,8 @@
-// libuv: callbacks on one loop. It has no tasks; a yield is a callback that asks to be called again.
+// libuv: callbacks on one loop, or on two where threads wake each other. It has no tasks; a yield is a callback that asks to be called again.
 #include <uv.h>
 
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include "peer.h"
@@ -63,6 +64,44 @@ double timers(long count) {
   return ns;
 }
 
+struct Side {
+  uv_loop_t loop;
+  uv_async_t bell;
+  Side* other = nullptr;
+  long hits_left = 0;
+
+  static void hit(uv_async_t* bell) {
+    auto* side = static_cast<Side*>(bell->data);
+    if (side->hits_left-- == 0) return uv_close(reinterpret_cast<uv_handle_t*>(bell), nullptr);
+    uv_async_send(&side->other->bell);
+  }
+  void open(Side& facing, long hits) {
+    other = &facing;
+    hits_left = hits;
+    uv_loop_init(&loop);
+    uv_async_init(&loop, &bell, hit);
+    bell.data = this;
+  }
+  void run() {
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+  }
+};
+
+double wake(long count) {
+  Side sides[2];
+  sides[0].open(sides[1], count);
+  sides[1].open(sides[0], count);
+  std::thread other([&sides] { sides[1].run(); });
+  const peer::Stopwatch watch;
+  uv_async_send(&sides[0].bell);
+  sides[0].run();
+  const double ns = watch.ns();
+  uv_async_send(&sides[1].bell);
+  other.join();
+  return ns;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -71,5 +110,6 @@ int main(int argc, char** argv) {
                      {"yield_100", [](long count) { return yield_among(100, count); }},
                      {"yield_10000", [](long count) { return yield_among(10'000, count); }, 100'000},
                      {"sleep", sleeps, 10'000},
-                     {"timer_cancel", timers, 100'000}});
+                     {"timer_cancel", timers, 100'000},
+                     {"wake", wake}});
 }

@@ -1,5 +1,9 @@
 // Node.js: promises. A yield is an await of a promise that is settled already: it goes through the queue of microtasks.
 // See peer.h for what a peer prints.
+import {Worker, isMainThread, parentPort} from 'node:worker_threads';
+
+if (!isMainThread) parentPort.on('message', (ball) => parentPort.postMessage(ball));
+
 const now = () => Number(process.hrtime.bigint());
 const cpu = () => { const used = process.cpuUsage(); return (used.user + used.system) * 1000; };
 
@@ -46,14 +50,30 @@ async function timers(count) {
   return now() - begin;
 }
 
+// Two threads, a loop each, which post messages to each other.
+async function wake(count) {
+  const other = new Worker(new URL(import.meta.url));
+  await new Promise((resolve) => other.once('online', resolve));
+  const begin = now();
+  await new Promise((resolve) => {
+    other.on('message', () => { if (--count === 0) resolve(); else other.postMessage(1); });
+    other.postMessage(1);
+  });
+  const spent = now() - begin;
+  await other.terminate();
+  return spent;
+}
+
 const workloads = {
   child: [children, 1000], yield_1: [yieldAmong(1), 1000], yield_100: [yieldAmong(100), 1000],
   yield_10000: [yieldAmong(10000), 100000], spawn_many: [spawnMany, 1000], sleep: [sleeps, 10000],
-  timer_cancel: [timers, 100000],
+  timer_cancel: [timers, 100000], wake: [wake, 1000],
 };
 
 const name = process.argv[2];
-if (name === undefined) {
+if (!isMainThread) {
+  // It only answers.
+} else if (name === undefined) {
   console.log(['version ' + process.versions.node, ...Object.keys(workloads)].join('\n'));
 } else {
   const [run, least] = workloads[name];

@@ -1,4 +1,4 @@
-// Go, one processor (GOMAXPROCS=1). See peer.h for what a peer prints.
+// Go, one processor (GOMAXPROCS=1), or two where threads wake each other. See peer.h for what a peer prints.
 package main
 
 import (
@@ -112,11 +112,34 @@ func timers(count int) float64 {
 	return since(begin)
 }
 
+// Goroutines that are locked to a thread each: the nearest to two loops.
+func wake(count int) float64 {
+	runtime.GOMAXPROCS(2)
+	runtime.LockOSThread()
+	there, back := make(chan int, 1), make(chan int, 1)
+	go func() {
+		runtime.LockOSThread()
+		for value := range there {
+			back <- value
+		}
+	}()
+	begin := time.Now()
+	for i := 0; i < count; i++ {
+		there <- 1
+		<-back
+	}
+	spent := since(begin)
+	close(there)
+	runtime.UnlockOSThread()
+	return spent
+}
+
 func main() {
 	runtime.GOMAXPROCS(1)
 	workloads := []workload{{"yield_1", yieldAmong(1), 1000}, {"yield_100", yieldAmong(100), 1000},
 		{"yield_10000", yieldAmong(10000), 100000}, {"ping_pong", pingPong, 1000}, {"spawn_join", spawnJoin, 1000},
-		{"spawn_many", spawnMany, 1000}, {"sleep", sleeps, 10000}, {"timer_cancel", timers, 100000}}
+		{"spawn_many", spawnMany, 1000}, {"sleep", sleeps, 10000}, {"timer_cancel", timers, 100000},
+		{"wake", wake, 1000}}
 	if len(os.Args) < 2 {
 		fmt.Println("version", runtime.Version()[2:])
 		for _, each := range workloads {

@@ -1,4 +1,4 @@
-//! tokio, its single-threaded runtime with a LocalSet. See peer.h for what a peer prints.
+//! tokio, its single-threaded runtime with a LocalSet; two of them where threads wake each other. See peer.h for what a peer prints.
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{spawn_local, yield_now, LocalSet};
@@ -113,12 +113,38 @@ async fn timers(count: u64) -> f64 {
     since(begin)
 }
 
+// The other thread has a runtime of its own; both have tokio's poller.
+async fn wake(count: u64) -> f64 {
+    let (there, mut there_receiver) = mpsc::unbounded_channel();
+    let (back, mut back_receiver) = mpsc::unbounded_channel();
+    let other = std::thread::spawn(move || {
+        runtime().block_on(async move {
+            while let Some(value) = there_receiver.recv().await {
+                back.send(value).unwrap();
+            }
+        })
+    });
+    let begin = Instant::now();
+    for _ in 0..count {
+        there.send(1).unwrap();
+        back_receiver.recv().await.unwrap();
+    }
+    let spent = since(begin);
+    drop(there);
+    other.join().unwrap();
+    spent
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 struct Nobody;
 impl std::task::Wake for Nobody {
     fn wake(self: std::sync::Arc<Self>) {}
 }
 
-const WORKLOADS: [(&str, u64); 9] = [
+const WORKLOADS: [(&str, u64); 10] = [
     ("child", 1000),
     ("yield_1", 1000),
     ("yield_100", 1000),
@@ -128,6 +154,7 @@ const WORKLOADS: [(&str, u64); 9] = [
     ("spawn_many", 1000),
     ("sleep", 10_000),
     ("timer_cancel", 100_000),
+    ("wake", 1000),
 ];
 
 async fn run(name: &str, count: u64) -> f64 {
@@ -141,6 +168,7 @@ async fn run(name: &str, count: u64) -> f64 {
         "spawn_many" => spawn_many(count).await,
         "sleep" => sleeps(count).await,
         "timer_cancel" => timers(count).await,
+        "wake" => wake(count).await,
         _ => std::process::exit(2),
     }
 }
@@ -153,7 +181,11 @@ fn main() {
         }
         return;
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = if name == "wake" {
+        runtime()
+    } else {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    };
     let mut count = WORKLOADS.iter().find(|(known, _)| *known == name).map_or(1, |(_, count)| *count);
     loop {
         let begin = Instant::now();
