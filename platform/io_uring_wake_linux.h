@@ -1,11 +1,5 @@
-// WakeSignal: lets any thread end the sleep of one.
-//
-// The word is the protocol (one RMW each, so that no wake is lost and none is paid for twice):
-//   awake     the owner runs            wake(): -> notified, and no system call
-//   sleeping  the owner is about to sleep, or asleep; it alone moves awake -> sleeping, by compare-and-swap
-//                                        wake(): -> notified, and one write to the eventfd
-//   notified  a wake is not yet seen    wake(): nothing;   the owner: -> awake when it looks, and does not sleep
-// The eventfd is only the bell: its counter means nothing.
+// WakeSignal: lets any thread end the sleep of one. The word is the protocol; the eventfd is only the bell: its counter
+// means nothing.
 #pragma once
 
 #include <atomic>
@@ -15,6 +9,7 @@
 #include <gyre/platform/result.h>
 #include <gyre/platform/syscalls_linux.h>
 #include <gyre/platform/unique_fd.h>
+#include <gyre/platform/wake_word.h>
 
 namespace gyre {
 
@@ -32,22 +27,15 @@ class WakeSignal {
 
   // Any thread, signal handlers too.
   void wake() noexcept {
-    // acq_rel: what the waker did before is seen by the owner that reads `notified`.
-    if (state_.exchange(notified, std::memory_order_acq_rel) == sleeping) ring();
+    if (word_.wake()) ring();
   }
   // Wakes so far that took a system call. Any thread.
   std::uint64_t rings() const noexcept { return rings_.load(std::memory_order_relaxed); }
 
   // Owner only. True: somebody called wake() since the last time this was asked.
-  bool take() noexcept {
-    if (state_.load(std::memory_order_relaxed) == awake) return false;
-    return state_.exchange(awake, std::memory_order_acq_rel) == notified;
-  }
+  bool take() noexcept { return word_.take(); }
   // Owner only. False: there is a wake to be taken, so do not sleep.
-  bool prepare_to_sleep() noexcept {
-    std::uint32_t expected = awake;
-    return state_.compare_exchange_strong(expected, sleeping, std::memory_order_acq_rel);
-  }
+  [[nodiscard]] bool prepare_to_sleep() noexcept { return word_.prepare_to_sleep(); }
 
   // Makes the bell readable whoever asks.
   void ring() noexcept {
@@ -65,12 +53,8 @@ class WakeSignal {
   }
 
  private:
-  static constexpr std::uint32_t awake = 0;
-  static constexpr std::uint32_t sleeping = 1;
-  static constexpr std::uint32_t notified = 2;
-
   // A line of their own: other threads write here.
-  alignas(64) std::atomic<std::uint32_t> state_ = awake;
+  alignas(64) WakeWord word_;
   std::atomic<std::uint64_t> rings_ = 0;
   alignas(64) UniqueFd bell_;
 };

@@ -530,7 +530,7 @@ std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
   check_thread();
   ++stats_.waits;
   delivered_ = 0;
-  bool woken = stop_sleeping();
+  bool woken = wake_word_.take();
   // What remains of a sleep that ended too soon (clocks of two processors differ by microseconds) is slept in one piece:
   // the system returns at once from shorter ones, and this would spin until the deadline.
   constexpr Duration rest_min = std::chrono::microseconds(50);
@@ -546,16 +546,11 @@ std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
     std::size_t events = 0;
     if (timeout > Duration::zero()) {
       ++stats_.blocking_waits;
-      Wakefulness expected = Wakefulness::awake;
-      // Release: pairs with wake(), though nothing is published by going to sleep. Failure: notified, so do not sleep.
-      if (!wakefulness_.compare_exchange_strong(expected, Wakefulness::sleeping,
-                                                std::memory_order_acq_rel)) {
-        timeout = Duration::zero();
-      }
+      if (!wake_word_.prepare_to_sleep()) timeout = Duration::zero();
     }
     ++stats_.system_calls;
     events = fetch(timeout);
-    if (stop_sleeping()) woken = true;
+    if (wake_word_.take()) woken = true;
     if (with_worker_ != 0) take_from_worker();
     run_due(completions_max_);
     if (delivered_ > 0) break;
@@ -570,29 +565,14 @@ std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
   return delivered_;
 }
 
-// True if somebody called wake() since the last time.
-bool ReadinessPoller::stop_sleeping() noexcept {
-  if (wakefulness_.load(std::memory_order_relaxed) == Wakefulness::awake) return false;
-  // Acquire: what the waker did before wake() is seen after wait() returns.
-  return wakefulness_.exchange(Wakefulness::awake, std::memory_order_acq_rel) == Wakefulness::notified;
-}
-
 void ReadinessPoller::nudge() noexcept {
-  Wakefulness before = wakefulness_.load(std::memory_order_relaxed);
-  // Release: pairs with stop_sleeping(). A wake() that nobody has seen yet stays one.
-  while (!wakefulness_.compare_exchange_weak(
-      before, before == Wakefulness::notified ? Wakefulness::notified : Wakefulness::nudged,
-      std::memory_order_acq_rel, std::memory_order_relaxed)) {
-  }
-  if (before != Wakefulness::sleeping) return;
+  if (!wake_word_.nudge()) return;
   wakes_.fetch_add(1, std::memory_order_relaxed);
   signal();
 }
 
 void ReadinessPoller::wake() noexcept {
-  // Release: pairs with stop_sleeping(). Even if it says notified already: what was done since must be published too.
-  const Wakefulness before = wakefulness_.exchange(Wakefulness::notified, std::memory_order_acq_rel);
-  if (before != Wakefulness::sleeping) return;
+  if (!wake_word_.wake()) return;
   wakes_.fetch_add(1, std::memory_order_relaxed);
   signal();
 }
@@ -606,16 +586,11 @@ void ReadinessPoller::enter_foreign_loop() const noexcept {
 // Inside a foreign loop we count as sleeping whenever wait() is not running, and what is pending must show.
 void ReadinessPoller::hand_to_foreign_loop() const noexcept {
   if (!due_.empty() || !done_.empty()) {
-    wakefulness_.store(Wakefulness::notified, std::memory_order_release);
+    static_cast<void>(wake_word_.wake());
     signal();
     return;
   }
-  Wakefulness expected = Wakefulness::awake;
-  if (!wakefulness_.compare_exchange_strong(expected, Wakefulness::sleeping,
-                                            std::memory_order_acq_rel) &&
-      expected != Wakefulness::sleeping) {
-    signal();
-  }
+  if (!wake_word_.prepare_to_sleep()) signal();
 }
 
 void ReadinessPoller::shutdown() noexcept {

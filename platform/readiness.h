@@ -24,6 +24,7 @@
 #include <gyre/platform/operation_list.h>
 #include <gyre/platform/operation_ring.h>
 #include <gyre/platform/poller.h>
+#include <gyre/platform/wake_word.h>
 
 struct pollfd;
 
@@ -97,11 +98,6 @@ class ReadinessPoller : public Poller {
  private:
   enum class Side : std::uint8_t { input, output, both, none };
   enum class Connection : std::uint8_t { good, pending, with_itself };
-  // Whether somebody has to signal(). Any thread (atomic).
-  //   awake -> sleeping: by wait(), before it sleeps     sleeping -> awake: by wait(), afterwards
-  //   any -> notified: by wake(), which signals if it was `sleeping`     notified -> awake: by wait()
-  // nudged: as notified, but for something that this poller sees to itself: no reason for wait() to return.
-  enum class Wakefulness : std::uint8_t { awake, sleeping, nudged, notified };
 
   // Descriptor::state, continued.
   static constexpr std::uint16_t kind_shift = 4;  // two bits of DescriptorKind
@@ -160,7 +156,6 @@ class ReadinessPoller : public Poller {
   void forget(Descriptor& descriptor, bool closes) noexcept;
   void restore(Descriptor& descriptor) noexcept;
   void note_idle(Descriptor& descriptor) noexcept;
-  bool stop_sleeping() noexcept;
   void hand_to_foreign_loop() const noexcept;
 
   // One try: a result, or EAGAIN and the bit is cleared. All but the two usual kinds are in readiness_calls.cc.
@@ -222,7 +217,7 @@ class ReadinessPoller : public Poller {
   mutable bool foreign_loop_ = false;
 
   // Any thread (atomic). A line of its own: others write it.
-  alignas(64) mutable std::atomic<Wakefulness> wakefulness_ = Wakefulness::awake;
+  alignas(64) mutable WakeWord wake_word_;
   std::atomic<std::uint64_t> wakes_ = 0;
 };
 

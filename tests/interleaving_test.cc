@@ -1,4 +1,5 @@
-// The lock-free protocols under every interleaving: the deque, parking, the inbox, and the join of forked work.
+// The lock-free protocols under every interleaving: the deque, parking, the inbox, the join of forked work,
+// and the word that ends a sleep in a poller.
 //
 // The code under test is the library's own; only the atomics are those of Relacy (Debian: relacy-dev), a checker by
 // D. Vyukov that runs three and four threads through all schedules with a bounded number of pre-emptions, and each load
@@ -16,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/wake_word.h>
 #include <gyre/reactor/inbox.h>
 #include <gyre/task/parking.h>
 #include <gyre/task/steal_deque.h>
@@ -225,6 +227,60 @@ struct ParkingSuite : rl::test_suite<ParkingSuite<weaken, looks_again, looks_twi
   }
 };
 
+// --- Wake word ------------------------------------------------------------------------------------------------------
+
+// One thread wakes, another nudges, and the owner sleeps until it has seen both: a lost one is a deadlock. With `minds` off,
+// it sleeps whatever prepare_to_sleep() says; with `signals` off, nobody rings for a nudge.
+template <Weaken weaken, bool minds, bool signals>
+struct WakeWordSuite : rl::test_suite<WakeWordSuite<weaken, minds, signals>, 3> {
+  BasicWakeWord<Checked<weaken>> word;
+  // What is published before the wake, and before the nudge: the word orders them.
+  typename Checked<weaken>::template Atomic<int> for_caller{0};
+  typename Checked<weaken>::template Atomic<int> for_poller{0};
+  rl::mutex mutex;
+  rl::condition_variable_any rung;
+  bool is_rung = false;   // it stays so until the owner has slept
+  bool has_timer = true;  // one sleep may end by itself
+
+  void ring() {
+    mutex.lock(RL_INFO);
+    is_rung = true;
+    rung.notify_all(RL_INFO);
+    mutex.unlock(RL_INFO);
+  }
+  void sleep() {
+    if (has_timer && rl::rand(2) == 0) {
+      has_timer = false;
+      return;
+    }
+    mutex.lock(RL_INFO);
+    while (!is_rung) rung.wait(mutex, RL_INFO);
+    is_rung = false;
+    mutex.unlock(RL_INFO);
+  }
+  void thread(unsigned number) {
+    if (number == 1) {
+      for_caller.store(1, std::memory_order_relaxed);
+      if (word.wake()) ring();
+      return;
+    }
+    if (number == 2) {
+      for_poller.store(1, std::memory_order_relaxed);
+      if (word.nudge() && signals) ring();
+      return;
+    }
+    bool is_woken = false;
+    for (;;) {
+      if (word.take()) {
+        is_woken = true;
+        RL_ASSERT(for_caller.load(std::memory_order_relaxed) == 1);
+      }
+      if (is_woken && for_poller.load(std::memory_order_relaxed) == 1) return;
+      if (word.prepare_to_sleep() || !minds) sleep();
+    }
+  }
+};
+
 // --- Inbox ----------------------------------------------------------------------------------------------------------
 
 // Two threads post to one that sleeps when there is nothing, and that ends as soon as it has both messages: then nobody may
@@ -395,6 +451,19 @@ TEST_F(InterleavingTest, ParkingWithoutALastLookIsFound) {
 }
 TEST_F(InterleavingTest, ParkingWithoutSequentialConsistencyIsFound) {
   expect_found<ParkingSuite<Weaken::seq_cst, true>>(2);
+}
+
+TEST_F(InterleavingTest, AWakeWordLosesNoWakeAndNoNudge) {
+  expect_holds<WakeWordSuite<Weaken::nothing, true, true>>(3);
+}
+TEST_F(InterleavingTest, AWakeWordWithoutReleaseIsFound) {
+  expect_found<WakeWordSuite<Weaken::release, true, true>>(3);
+}
+TEST_F(InterleavingTest, AnOwnerThatSleepsOnAWakeIsFound) {
+  expect_found<WakeWordSuite<Weaken::nothing, false, true>>(3);
+}
+TEST_F(InterleavingTest, ANudgeWithoutASignalIsFound) {
+  expect_found<WakeWordSuite<Weaken::nothing, true, false>>(3);
 }
 
 TEST_F(InterleavingTest, AnInboxLosesNoMessageAndNoWakeAndItsOwnerMayGo) {
