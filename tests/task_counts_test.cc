@@ -31,13 +31,13 @@
 #include "support/oracles.h"
 #include "support/task_fixture.h"
 
+// g++ 12 at -O0 takes the counting operator new of a promise and the operator delete of its base for a mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 namespace {
 
 using namespace std::chrono_literals;
-using // g++ 12 at -O0 takes the counting operator new of a promise and the operator delete of its base for a mismatch.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-
-namespace gyre;
+using namespace gyre;
 using gyre::test::allocations;
 
 constexpr const char* not_pooled = "under a sanitizer every frame comes from the heap";
