@@ -147,4 +147,22 @@ inline void BareRing::Yield::await_suspend(std::coroutine_handle<> frame) const 
   bare_ring.push(frame);
 }
 
+// Suspends; whoever has the value resumes it through the ring.
+struct BareMailbox {
+  std::coroutine_handle<> reader;
+  int value = 0;
+
+  struct Awaiter {
+    BareMailbox& box;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> frame) const noexcept { box.reader = frame; }
+    int await_resume() const noexcept { return box.value; }
+  };
+  Awaiter receive() noexcept { return {*this}; }
+  void send(int sent) noexcept {
+    value = sent;
+    bare_ring.push(reader);
+  }
+};
+
 }  // namespace gyre::bench

@@ -24,26 +24,9 @@ namespace {
 
 using bench::Bare;
 using bench::bare_ring;
+using bench::BareMailbox;
 
 // --- Floors ---------------------------------------------------------------------------------------------------------
-
-// Suspends; whoever has the value resumes it through the ring.
-struct BareMailbox {
-  std::coroutine_handle<> reader;
-  int value = 0;
-
-  struct Awaiter {
-    BareMailbox& box;
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> frame) const noexcept { box.reader = frame; }
-    int await_resume() const noexcept { return box.value; }
-  };
-  Awaiter receive() noexcept { return {*this}; }
-  void send(int sent) noexcept {
-    value = sent;
-    bare_ring.push(reader);
-  }
-};
 
 Bare bare_ping(benchmark::State& state, BareMailbox& mine, BareMailbox& theirs) {
   int sum = 0;

@@ -1,9 +1,8 @@
 // Gyre: `gyre epoll` or `gyre io_uring`. The handler of the front page, and a connection that waits
 // owns no buffer.
-#include <cstdio>
-
 #include <gyre/gyre.h>
 
+#include "gyre_run.h"
 #include "server.h"
 
 namespace {
@@ -33,16 +32,4 @@ gyre::Task<gyre::Result<void>> serve() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  gyre::RunOptions options;
-  if (argc > 1) {
-    gyre::Result<std::unique_ptr<gyre::Poller>> poller =
-        gyre::open_poller(argv[1], options.reactor.poller);
-    if (!poller) {
-      std::fprintf(stderr, "%s\n", poller.error().to_string().c_str());
-      return 1;
-    }
-    options.reactor.with_poller = std::move(*poller);
-  }
-  return gyre::exit_status(gyre::run(serve(), std::move(options)));
-}
+int main(int argc, char** argv) { return echo::run_on_poller(argc, argv, serve()); }

@@ -1,9 +1,8 @@
 // Gyre's Server: `gyre_server epoll` or `gyre_server io_uring`; counts bytes and watches for idle
 // clients.
-#include <cstdio>
-
 #include <gyre/gyre.h>
 
+#include "gyre_run.h"
 #include "server.h"
 
 namespace {
@@ -30,16 +29,4 @@ gyre::Task<gyre::Result<void>> serve() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  gyre::RunOptions options;
-  if (argc > 1) {
-    gyre::Result<std::unique_ptr<gyre::Poller>> poller =
-        gyre::open_poller(argv[1], options.reactor.poller);
-    if (!poller) {
-      std::fprintf(stderr, "%s\n", poller.error().to_string().c_str());
-      return 1;
-    }
-    options.reactor.with_poller = std::move(*poller);
-  }
-  return gyre::exit_status(gyre::run(serve(), std::move(options)));
-}
+int main(int argc, char** argv) { return echo::run_on_poller(argc, argv, serve()); }

@@ -17,6 +17,7 @@ namespace {
 using gyre::bench::Bare;
 using gyre::bench::bare_ring;
 using gyre::bench::BareChild;
+using gyre::bench::BareMailbox;
 using gyre::bench::BareSpawned;
 
 BareChild child(int value) { co_return value; }
@@ -46,24 +47,7 @@ double yield_among(long tasks, long count) {
   return ns;
 }
 
-struct Mailbox {
-  struct Awaiter {
-    Mailbox& box;
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> frame) const noexcept { box.reader = frame; }
-    int await_resume() const noexcept { return box.value; }
-  };
-  Awaiter receive() noexcept { return {*this}; }
-  void send(int sent) noexcept {
-    value = sent;
-    bare_ring.push(reader);
-  }
-
-  std::coroutine_handle<> reader;
-  int value = 0;
-};
-
-Bare ping(long count, Mailbox& mine, Mailbox& theirs) {
+Bare ping(long count, BareMailbox& mine, BareMailbox& theirs) {
   for (long i = 0; i < count; ++i) {
     theirs.send(1);
     const int got = co_await mine.receive();
@@ -72,7 +56,7 @@ Bare ping(long count, Mailbox& mine, Mailbox& theirs) {
   theirs.send(0);
 }
 
-Bare pong(Mailbox& mine, Mailbox& theirs) {
+Bare pong(BareMailbox& mine, BareMailbox& theirs) {
   for (;;) {
     const int got = co_await mine.receive();
     if (got == 0) break;
@@ -81,8 +65,8 @@ Bare pong(Mailbox& mine, Mailbox& theirs) {
 }
 
 double ping_pong(long count) {
-  Mailbox a;
-  Mailbox b;
+  BareMailbox a;
+  BareMailbox b;
   Bare back = pong(b, a);
   const peer::Stopwatch watch;
   Bare there = ping(count, a, b);

@@ -1,0 +1,28 @@
+// What Gyre's echo servers share: `PROGRAM epoll` or `PROGRAM io_uring` runs on that poller, `PROGRAM` on the default.
+#pragma once
+
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include <gyre/platform/poller.h>
+#include <gyre/reactor/run.h>
+
+namespace echo {
+
+// What main() returns.
+inline int run_on_poller(int argc, char** argv, gyre::Task<gyre::Result<void>> server) {
+  gyre::RunOptions options;
+  if (argc > 1) {
+    gyre::Result<std::unique_ptr<gyre::Poller>> poller = gyre::open_poller(argv[1], options.reactor.poller);
+    if (!poller) {
+      std::fprintf(stderr, "%s\n", poller.error().to_string().c_str());
+      std::move(server).forget();
+      return 1;
+    }
+    options.reactor.with_poller = std::move(*poller);
+  }
+  return gyre::exit_status(gyre::run(std::move(server), std::move(options)));
+}
+
+}  // namespace echo
