@@ -346,6 +346,11 @@ void join_thread(pthread_t thread) noexcept {
   GYRE_CHECK(result == 0);
 }
 
+void detach_thread(pthread_t thread) noexcept {
+  const int result = ::pthread_detach(thread);
+  GYRE_CHECK(result == 0);
+}
+
 void name_thread(const char* name) noexcept {
   char short_name[16] = {};
   for (std::size_t i = 0; i + 1 < sizeof(short_name) && name[i] != '\0'; ++i) short_name[i] = name[i];

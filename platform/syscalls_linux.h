@@ -442,6 +442,7 @@ std::int64_t kill(std::int64_t process, int signal, const Site& site = Site::cur
 std::int64_t start_thread(pthread_t* thread, void* (*run)(void*), void* argument,
                           const Site& site = Site::current()) noexcept;
 void join_thread(pthread_t thread) noexcept;
+void detach_thread(pthread_t thread) noexcept;
 // The calling thread's name, as debuggers show it; its first 15 bytes.
 void name_thread(const char* name) noexcept;
 

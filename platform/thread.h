@@ -18,7 +18,7 @@ struct ThreadOptions {
   int processor = -1;
 };
 
-// A thread that runs one function. It gets no signals. It must be joined before the object goes.
+// A thread that runs one function. It gets no signals. It must be joined, or detached, before the object goes.
 class [[nodiscard]] Thread {
  public:
   Thread() noexcept = default;
@@ -33,6 +33,8 @@ class [[nodiscard]] Thread {
   explicit operator bool() const noexcept { return joinable_; }
   // Waits for the thread's end.
   void join() noexcept;
+  // The thread runs on, and nobody will wait for it.
+  void detach() noexcept;
 
  private:
   std::uintptr_t native_ = 0;

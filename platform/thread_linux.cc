@@ -84,6 +84,12 @@ void Thread::join() noexcept {
   sys::join_thread(static_cast<pthread_t>(native_));
 }
 
+void Thread::detach() noexcept {
+  GYRE_CHECK_HINT(joinable_, "detach() of no thread");
+  joinable_ = false;
+  sys::detach_thread(static_cast<pthread_t>(native_));
+}
+
 unsigned count_processors() noexcept {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
