@@ -183,7 +183,17 @@ TEST_P(PollerCountsTest, ConnectionCostsOneRegistrationInItsLife) {
   EXPECT_LE(sys::calls_made(SYS_epoll_ctl) - before, 2 * added);
 }
 
-TEST_P(PollerCountsTest, EmptyTurnCostsOneCallAndNoAllocation) {
+TEST_P(PollerCountsTest, TurnWithNothingInFlightCostsNoCallAndNoAllocation) {
+  io_->turn();
+  const std::uint64_t calls = sys::calls_made();
+  const std::uint64_t allocated = allocations();
+  for (int i = 0; i < 100; ++i) io_->poller().wait(Instant());
+  EXPECT_EQ(sys::calls_made() - calls, 0u);
+  EXPECT_EQ(allocations() - allocated, 0u);
+}
+
+TEST_P(PollerCountsTest, TurnWhileOthersWaitCostsOneCallAndNoAllocation) {
+  open_connections(unix_pair);
   io_->turn();
   const std::uint64_t calls = sys::calls_made();
   const std::uint64_t allocated = allocations();
