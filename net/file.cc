@@ -122,7 +122,7 @@ struct Draft {
 Task<Result<void>> open_draft(Draft& draft, std::string_view path, std::uint32_t permissions) {
   // The old ones of processes that have died may lie about.
   constexpr int names_max = 1000;
-  const std::string_view directory = path.substr(0, path.rfind('/') + 1);
+  const std::string_view directory = directory_part(path);
   for (int i = 0; i < names_max; ++i) {
     draft.path = std::string(directory) + ".gyre-draft-" + std::to_string(i);
     Result<File> file = co_await File::open(

@@ -44,7 +44,7 @@ class ChildWatch {
 
  private:
   ChildWatch(Poller& poller, ChildStart start) noexcept
-      : id(start.id()), poller_(poller), start_(std::move(start)), pidfd_(start_->take_pidfd()) {}
+      : id(start.id()), poller_(poller), start_(std::move(start)), child_(start_->take_child()) {}
   ~ChildWatch() = default;
 
   // The descriptor is foreign to the poller: it stays ours to close.
@@ -55,6 +55,7 @@ class ChildWatch {
   }
   static void on_report(Operation& operation) noexcept;
   static void on_end(Operation& operation) noexcept;
+  void note_start() noexcept;
   void set_status(Result<ExitStatus> result) noexcept;
   // The reactor has shut down, or nothing can be watched.
   void end_without_poller() noexcept;
@@ -64,7 +65,7 @@ class ChildWatch {
 
   Poller& poller_;
   std::optional<ChildStart> start_;  // until the child has left our memory
-  UniqueFd pidfd_;
+  ChildHandle child_;
   Descriptor* report_ = nullptr;  // while watched
   Descriptor* end_ = nullptr;
   bool is_abandoned_ = false;
@@ -76,9 +77,11 @@ Result<ChildWatch*> ChildWatch::begin(Poller& poller, const ChildProgram& progra
   if (!start) return start.error();
   auto* const self = new ChildWatch(poller, std::move(*start));
   // On failure below the child is there already, and must go.
-  const Result<Descriptor*> report = self->watch(self->start_->report(), on_report);
+  const bool has_reported = self->start_->report() == no_descriptor;
+  const Result<Descriptor*> report =
+      has_reported ? Result<Descriptor*>(nullptr) : self->watch(self->start_->report(), on_report);
   if (report) self->report_ = *report;
-  const Result<Descriptor*> end = report ? self->watch(self->pidfd_.get(), on_end) : report;
+  const Result<Descriptor*> end = report ? self->watch(self->child_.pidfd.get(), on_end) : report;
   if (!end) {
     if (self->report_ != nullptr) self->unwatch(self->report_);
     const Error error = end.error().with(OperationKind::spawn_process);
@@ -90,7 +93,11 @@ Result<ChildWatch*> ChildWatch::begin(Poller& poller, const ChildProgram& progra
   }
   self->end_ = *end;
   self->wait_for(*self->end_);
-  self->wait_for(*self->report_);
+  if (has_reported) {
+    self->note_start();
+  } else {
+    self->wait_for(*self->report_);
+  }
   return self;
 }
 
@@ -117,12 +124,17 @@ void ChildWatch::on_report(Operation& operation) noexcept {
   self.unwatch(self.report_);
   if (was_cancelled) {
     self.start_result = Error::cancelled(OperationKind::spawn_process);
+    self.started.set();
   } else {
-    self.start_result = self.start_->finish();
-    if (self.start_result) self.start_.reset();
+    self.note_start();
   }
-  self.started.set();
   self.delete_if_done();
+}
+
+void ChildWatch::note_start() noexcept {
+  start_result = start_->finish();
+  if (start_result) start_.reset();
+  started.set();
 }
 
 void ChildWatch::on_end(Operation& operation) noexcept {
@@ -133,7 +145,7 @@ void ChildWatch::on_end(Operation& operation) noexcept {
     self.delete_if_done();
     return;
   }
-  const std::optional<Result<ExitStatus>> reaped = try_reap(self.pidfd_.get());
+  const std::optional<Result<ExitStatus>> reaped = try_reap(self.child_.pidfd.get());
   if (!reaped) return self.wait_for(*self.end_);
   self.unwatch(self.end_);
   self.set_status(*reaped);
@@ -142,7 +154,9 @@ void ChildWatch::on_end(Operation& operation) noexcept {
 
 void ChildWatch::set_status(Result<ExitStatus> result) noexcept {
   status = result;
-  pidfd_.reset();
+  // What a child that has ended by itself leaves behind lives on; what a killed one does, where there are jobs, not.
+  if (!is_killed_) set_free(child_);
+  child_ = ChildHandle();
   // A report that nobody has read yet may still be in the pipe; the memory is free all the same.
   if (start_) start_->note_end();
   ended.set();
@@ -150,18 +164,19 @@ void ChildWatch::set_status(Result<ExitStatus> result) noexcept {
 
 void ChildWatch::end_without_poller() noexcept {
   if (!is_killed_) return;  // detached, or its Process will kill it
-  const std::optional<Result<ExitStatus>> reaped = reap_within(pidfd_.get(), killed_limit_blocking);
+  const std::optional<Result<ExitStatus>> reaped = reap_within(child_.pidfd.get(), killed_limit_blocking);
   if (reaped) set_status(*reaped);
 }
 
 Result<void> ChildWatch::signal(int number) noexcept {
   if (status) return Error::system(static_cast<int>(std::errc::no_such_process), OperationKind::signal);
   if (number == signal_kill) is_killed_ = true;
-  return send_signal(pidfd_.get(), number);
+  return send_signal(child_, number);
 }
 
 void ChildWatch::abandon(bool kills) noexcept {
   is_abandoned_ = true;
+  if (!kills) set_free(child_);
   if (kills && !status) static_cast<void>(signal(signal_kill));
   if (!status && end_ == nullptr) end_without_poller();
   delete_if_done();
@@ -170,8 +185,9 @@ void ChildWatch::abandon(bool kills) noexcept {
 }  // namespace detail
 
 Command Command::shell(std::string line) {
-  Command command("/bin/sh");
-  command.argument("-c").argument(std::move(line));
+  std::vector<std::string> words = shell_command(std::move(line));
+  Command command(std::move(words.front()));
+  for (std::size_t i = 1; i < words.size(); ++i) command.argument(std::move(words[i]));
   return command;
 }
 
@@ -206,13 +222,12 @@ struct StandardStreams {
 };
 
 Result<void> give_pipe(StandardStreams& streams, int target, ProcessPipe& ours) {
-  Result<DescriptorPair> ends = open_blocking_pipe();
+  Result<ChildPipe> ends = open_child_pipe(target == 0 ? ChildPipeEnd::child_reads : ChildPipeEnd::child_writes);
   if (!ends) return ends.error();
-  const bool child_reads = target == 0;
-  Result<ProcessPipe> pipe = ProcessPipe::adopt(std::move(child_reads ? ends->second : ends->first));
+  Result<ProcessPipe> pipe = ProcessPipe::adopt(std::move(ends->ours));
   if (!pipe) return pipe.error();
   ours = std::move(*pipe);
-  streams.give(target, std::move(child_reads ? ends->first : ends->second));
+  streams.give(target, std::move(ends->of_child));
   return {};
 }
 
@@ -262,7 +277,10 @@ Task<Result<Process>> Process::start(const Command& command) {
   program.dies_with_parent = command.dies_with_parent_;
 
   const Result<detail::ChildWatch*> begun = detail::ChildWatch::begin(this_reactor().poller(), program);
-  if (!begun) co_return begun.error().at(Place::text(command.program_));
+  if (!begun) {
+    const bool has_place = begun.error().place() != Place();
+    co_return has_place ? begun.error() : begun.error().at(Place::text(command.program_));
+  }
   streams.of_child.clear();
   Process process(**begun);
   const Result<void> waited = co_await process.watch_->started.wait();
@@ -326,7 +344,8 @@ Task<Result<ExitStatus>> Process::wait() {
 
 Task<Result<ExitStatus>> Process::stop(Duration grace) {
   CancelScope shielded(CancelScopeOptions{.shielded = true});
-  static_cast<void>(terminate());
+  // Whom nobody can ask needs no time to answer.
+  if (!terminate()) grace = Duration(0);
   Task<Result<ExitStatus>> ending = wait();
   const Result<ExitStatus> ended = co_await with_timeout(grace, std::move(ending));
   if (ended || !ended.error().is_timed_out()) co_return ended;

@@ -65,7 +65,7 @@ class Command {
  public:
   // Looked up in the PATH of the child's environment, unless it has a slash.
   explicit Command(std::string program) : program_(std::move(program)) {}
-  // A line for /bin/sh.
+  // A line for /bin/sh, or for cmd.exe.
   static Command shell(std::string line);
 
   Command& argument(std::string text) & { arguments_.push_back(std::move(text)); return *this; }

@@ -140,7 +140,7 @@ Result<std::unique_ptr<ProcessPool>> ProcessPool::create(ProcessPoolOptions opti
 Task<Result<std::unique_ptr<ProcessPool::Worker>>> ProcessPool::start_worker() {
   Result<DescriptorPair> ends = open_socket_pair(SocketType::stream);
   if (!ends) co_return ends.error();
-  Command command(options_.program);
+  Command command(options_.program.empty() ? current_program() : options_.program);
   command.input(Stdio::null()).descriptor(worker_descriptor, ends->second.get());
   command.variable(worker_variable, "1").dies_with_parent();
   Result<Process> process = co_await Process::start(command);

@@ -43,7 +43,7 @@ struct ProcessPoolOptions {
   std::size_t message_max = std::size_t{64} << 20;  // bytes of the arguments, and of the result, of one call
   Duration start_limit = std::chrono::seconds(10);  // from the start of a worker to its first word
   Duration grace = std::chrono::seconds(5);         // at shutdown, between asking a worker to end and killing it
-  std::string program = "/proc/self/exe";
+  std::string program{};  // empty: the one that runs
 };
 
 struct ProcessPoolStats {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include <gyre/platform/result.h>
 #include <gyre/platform/unique_fd.h>
@@ -37,5 +38,8 @@ bool is_writable_file(NativeDescriptor file) noexcept;
 Result<void> rename_file(const char* from, const char* to) noexcept;
 // Errors: those of file_status; is_a_directory.
 Result<void> remove_file(const char* path) noexcept;
+
+// What stands before the last name, with its separator; empty if that is all.
+std::string_view directory_part(std::string_view path) noexcept;
 
 }  // namespace gyre

@@ -80,4 +80,6 @@ Result<void> remove_file(const char* path) noexcept {
   return named(sys::unlink(path), OperationKind::remove_file, path);
 }
 
+std::string_view directory_part(std::string_view path) noexcept { return path.substr(0, path.rfind('/') + 1); }
+
 }  // namespace gyre

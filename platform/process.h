@@ -49,6 +49,13 @@ struct ChildProgram {
   bool dies_with_parent = false;  // killed when the thread that started it ends, even if by a crash
 };
 
+// What it takes to reach a child.
+struct ChildHandle {
+  UniqueFd pidfd;  // polls readable once the child has ended (on Windows the handle of the process)
+  UniqueFd job;    // Windows: the child and its descendants end when this is closed; elsewhere none
+  ProcessGroup group = ProcessGroup::inherited;
+};
+
 // A child that was born and has not yet reported whether its program runs.
 class [[nodiscard]] ChildStart {
  public:
@@ -60,10 +67,10 @@ class [[nodiscard]] ChildStart {
   // Memory that the child may still use is not freed but left to it.
   ~ChildStart();
 
-  // Polls readable once the child has reported.
+  // Polls readable once the child has reported; no_descriptor: it had done so when begin() returned (Windows).
   NativeDescriptor report() const noexcept;
   // What the child has reported: success, or the step that failed (OperationKind::redirect, change_directory, execute,
-  // spawn_process) and on what; report() is closed. Precondition: it polls readable.
+  // spawn_process) and on what; report() is closed. Precondition: it polls readable, or is no descriptor.
   Result<void> finish() noexcept;
   // The child has ended, and been reaped.
   void note_end() noexcept;
@@ -71,7 +78,7 @@ class [[nodiscard]] ChildStart {
   std::int64_t id() const noexcept;
   // Polls readable once the child has ended. It then has to be reaped, also if its start failed.
   NativeDescriptor pidfd() const noexcept;
-  UniqueFd take_pidfd() noexcept;
+  ChildHandle take_child() noexcept;
 
  private:
   struct Memory;
@@ -79,22 +86,39 @@ class [[nodiscard]] ChildStart {
   std::unique_ptr<Memory> memory_;
 };
 
-// To exactly the process of `pidfd`, never to another that was given its number. Errors: no_such_process once it has
-// been reaped; operation_not_permitted; invalid_argument.
-Result<void> send_signal(NativeDescriptor pidfd, int signal) noexcept;
+// To exactly this process, never to another that was given its number. Errors: no_such_process once it has been reaped;
+// operation_not_permitted; invalid_argument.
+// Windows knows SIGKILL (9), which ends the descendants, too, and SIGINT, SIGTERM and SIGBREAK: these are Ctrl-Break for a
+// child that has a group of its own (operation_not_supported: it shares no console with the caller), and end any other.
+Result<void> send_signal(const ChildHandle& child, int signal) noexcept;
+// The child, and what it leaves behind, may outlive the handle.
+void set_free(ChildHandle& child) noexcept;
 // Takes the status of a child that has ended; nothing if it has not. Errors: no_child_process if somebody else has taken
 // it (a wait for all children, or an ignored SIGCHLD).
 std::optional<Result<ExitStatus>> try_reap(NativeDescriptor pidfd) noexcept;
 // As try_reap, but waits for the end. Blocks the thread.
 std::optional<Result<ExitStatus>> reap_within(NativeDescriptor pidfd, Duration limit) noexcept;
 
-// The files that `program` may mean: itself if it has a slash, else one in each directory of PATH in `environment`.
+// The files that `program` may mean: itself if it has a slash, else one in each directory of PATH in `environment`; on
+// Windows also with ".exe" added.
 std::vector<std::string> program_paths(std::string_view program, const std::vector<std::string>& environment);
 // The calling process's. Not while another thread changes it.
 std::vector<std::string> current_environment();
 
+// The shell that runs `line`, and its arguments.
+std::vector<std::string> shell_command(std::string line);
+// The file of the running program.
+std::string current_program();
+
 // A pipe: `first` reads, `second` writes; both block, as a child expects.
 Result<DescriptorPair> open_blocking_pipe() noexcept;
+// A pipe between the caller, whose end is for a poller, and a child, whose end blocks.
+struct ChildPipe {
+  UniqueFd ours;
+  UniqueFd of_child;
+};
+enum class ChildPipeEnd : std::uint8_t { child_reads, child_writes };
+Result<ChildPipe> open_child_pipe(ChildPipeEnd end) noexcept;
 // Reads nothing, and swallows what is written. Errors: too_many_files_open.
 Result<UniqueFd> open_null_device() noexcept;
 

@@ -77,7 +77,7 @@ struct ChildStart::Memory {
   std::vector<sys::ChildRedirect> redirects;
   sys::ChildPlan plan;
   UniqueFd report;
-  UniqueFd pidfd;
+  ChildHandle child;
   std::int64_t id = 0;
   bool is_left = false;  // the child uses none of this any more
 };
@@ -88,7 +88,7 @@ ChildStart::ChildStart(ChildStart&&) noexcept = default;
 ChildStart::~ChildStart() {
   if (memory_ == nullptr || memory_->is_left) return;
   memory_->report.reset();
-  memory_->pidfd.reset();
+  memory_->child.pidfd.reset();
   static_cast<void>(memory_.release());
 }
 
@@ -114,18 +114,19 @@ Result<ChildStart> ChildStart::begin(const ChildProgram& program) {
   plan.report = static_cast<std::int32_t>(ends[1].get());
   plan.placement = placement_of(program.group);
   plan.dies_with = program.dies_with_parent ? sys::getpid() : 0;
-  memory->id = sys::start_child(plan, memory->pidfd);
+  memory->id = sys::start_child(plan, memory->child.pidfd);
   if (memory->id < 0) {
     return Error::system(static_cast<std::int32_t>(-memory->id), OperationKind::spawn_process);
   }
   memory->report = std::move(ends[0]);
+  memory->child.group = program.group;
   return ChildStart(std::move(memory));
 }
 
 NativeDescriptor ChildStart::report() const noexcept { return memory_->report.get(); }
 std::int64_t ChildStart::id() const noexcept { return memory_->id; }
-NativeDescriptor ChildStart::pidfd() const noexcept { return memory_->pidfd.get(); }
-UniqueFd ChildStart::take_pidfd() noexcept { return std::move(memory_->pidfd); }
+NativeDescriptor ChildStart::pidfd() const noexcept { return memory_->child.pidfd.get(); }
+ChildHandle ChildStart::take_child() noexcept { return std::move(memory_->child); }
 
 Result<void> ChildStart::finish() noexcept {
   sys::ChildReport report;
@@ -151,9 +152,12 @@ Result<void> ChildStart::finish() noexcept {
 
 void ChildStart::note_end() noexcept { memory_->is_left = true; }
 
-Result<void> send_signal(NativeDescriptor pidfd, int signal) noexcept {
-  return sys::pidfd_send_signal(pidfd, signal);
+Result<void> send_signal(const ChildHandle& child, int signal) noexcept {
+  return sys::pidfd_send_signal(child.pidfd.get(), signal);
 }
+
+// A child outlives its parent anyway, unless it was told not to.
+void set_free(ChildHandle&) noexcept {}
 
 std::optional<Result<ExitStatus>> try_reap(NativeDescriptor pidfd) noexcept {
   siginfo_t info{};
@@ -206,11 +210,22 @@ std::vector<std::string> current_environment() {
   return environment;
 }
 
+std::vector<std::string> shell_command(std::string line) { return {"/bin/sh", "-c", std::move(line)}; }
+std::string current_program() { return "/proc/self/exe"; }
+
 Result<DescriptorPair> open_blocking_pipe() noexcept {
   UniqueFd ends[2];
   const Result<void> made = sys::pipe2(ends, 0);
   if (!made) return made.error();
   return DescriptorPair{std::move(ends[0]), std::move(ends[1])};
+}
+
+// The poller makes its end non-blocking, which the other end does not notice.
+Result<ChildPipe> open_child_pipe(ChildPipeEnd end) noexcept {
+  Result<DescriptorPair> made = open_blocking_pipe();
+  if (!made) return made.error();
+  if (end == ChildPipeEnd::child_reads) return ChildPipe{std::move(made->second), std::move(made->first)};
+  return ChildPipe{std::move(made->first), std::move(made->second)};
 }
 
 Result<UniqueFd> open_null_device() noexcept {
