@@ -42,7 +42,7 @@ class Resolver {
 // The system's way, as described above.
 class SystemResolver final : public Resolver {
  public:
-  explicit SystemResolver(std::string hosts_path = hosts_file)
+  explicit SystemResolver(std::string hosts_path = hosts_file())
       : hosts_path_(std::move(hosts_path)) {}
   [[nodiscard]] Task<Result<std::vector<Endpoint>>> resolve(NameQuery query) override;
 

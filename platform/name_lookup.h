@@ -22,7 +22,7 @@ Result<std::vector<SocketAddress>> look_up_name(const std::string& host, Address
 Result<std::vector<SocketAddress>> look_up_number(const std::string& host, AddressFamily family);
 
 // Where this system keeps names that it need not ask for.
-inline constexpr const char* hosts_file = "/etc/hosts";
+const char* hosts_file() noexcept;
 
 // The whole of a small regular file. Errors: no_such_file_or_directory and the like;
 // file_too_large.

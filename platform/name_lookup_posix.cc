@@ -65,6 +65,8 @@ Result<std::vector<SocketAddress>> look_up_number(const std::string& host, Addre
   return ask(host, family, AI_NUMERICHOST);
 }
 
+const char* hosts_file() noexcept { return "/etc/hosts"; }
+
 Result<std::string> read_small_file(const char* path, std::size_t size_max) {
   const std::int64_t opened = sys::openat(AT_FDCWD, path, O_RDONLY, 0);
   if (opened < 0)

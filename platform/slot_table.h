@@ -67,6 +67,13 @@ class SlotTable {
     return slot.generation == id.generation ? slot.item() : nullptr;
   }
 
+  // What is in the slot now, whatever its generation; null if the slot is free.
+  T* find_current(std::uint32_t slot) noexcept {
+    if (slot >= used_) return nullptr;
+    Slot& found = slot_at(slot);
+    return (found.generation & 1) != 0 ? found.item() : nullptr;
+  }
+
   // Destroys the object. It must be there.
   void erase(SlotId id) noexcept {
     T* const item = find(id);

@@ -1,0 +1,127 @@
+// IocpPoller: what becomes of packets, and how results are delivered.
+#include <gyre/platform/iocp_poller_windows.h>
+
+#include <utility>
+
+namespace gyre {
+
+void IocpPoller::on_packet(const OVERLAPPED_ENTRY& entry) noexcept {
+  InFlight& record = InFlight::of(entry.lpOverlapped);
+  GYRE_CHECK(records_.find(record.id) == &record);
+  --packets_;
+  const bool cancelled = record.operation->state == OperationState::cancelling;
+  const std::int64_t status = sys::status_of(record);
+  switch (record.stage) {
+    case Stage::kernel: {
+      const std::int64_t bytes = entry.dwNumberOfBytesTransferred;
+      return on_result(record, conclude(record, status < 0 ? status : bytes));
+    }
+    case Stage::polling:
+      if (status < 0 || cancelled) return on_result(record, cancelled ? -ECANCELED : status);
+      if (record.operation->kind == OperationKind::readable || record.operation->kind == OperationKind::writable) {
+        return on_result(record, 0);
+      }
+      return on_ready(record);
+    case Stage::waiting:
+      if (record.wait != nullptr) sys::unregister_wait(std::exchange(record.wait, nullptr));
+      return on_result(record, 0);
+    case Stage::pool: return on_result(record, record.result);
+    default: GYRE_CHECK_HINT(false, "a packet for an operation that waits for none");
+  }
+}
+
+// The socket has polled ready, or there is a buffer again.
+void IocpPoller::on_ready(InFlight& record) noexcept {
+  const bool polled = record.stage == Stage::polling;
+  const std::int64_t result = attempt(record);
+  if (result != -EINPROGRESS) return on_result(record, result);
+  // The poll was wrong, and goes on.
+  if (!polled || record.stage != Stage::polling) return;
+  ++stats_.idle_polls;
+  if (++record.fruitless <= fruitless_max) return;
+  ++stats_.quarantined;
+  cancel(*record.operation);
+}
+
+void IocpPoller::on_result(InFlight& record, std::int64_t result) noexcept {
+  Operation& operation = *record.operation;
+  const bool is_lent = operation.kind == OperationKind::receive_lent;
+  if (is_lent && result <= 0 && operation.buffer != nullptr) lent_.give_back(std::exchange(operation.buffer, nullptr));
+  const bool goes_on = (operation.flags & operation_multishot) != 0 &&
+                       (operation.kind == OperationKind::accept ? result >= 0 : result > 0);
+  if (!goes_on) return deliver(record, result, false);
+  if (operation.kind == OperationKind::accept) {
+    go_on(record);  // before the callback, which may cancel
+  } else {
+    make_due(record);  // not at once: the buffer is the callback's to see
+  }
+  deliver(record, result, true);
+  if (is_lent) operation.buffer = nullptr;  // it is the owner's
+}
+
+// The operation is its owner's again during the call, unless there is more to come.
+void IocpPoller::deliver(InFlight& record, std::int64_t result, bool more) noexcept {
+  Operation& operation = *record.operation;
+  operation.result = result;
+  ++delivered_;
+  ++stats_.completions;
+  if (more) {
+    operation.flags |= operation_more;
+    return operation.complete(operation);
+  }
+  operation.flags &= static_cast<std::uint16_t>(~operation_more);
+  const std::uint8_t traits = traits_of(operation.kind);
+  release(operation, traits);
+  // Once a descriptor is closing nobody but its close operation can take its slot away; before, the callback can.
+  Descriptor* const closing =
+      (traits & kind_is_close) != 0 ? nullptr : closing_without_operations(operation.descriptor);
+  Descriptor* const closing_source = closing_without_operations(source_of(operation));
+  records_.erase(record.id);
+  operation.state = OperationState::idle;
+  operation.complete(operation);
+  if (closing != nullptr) finish_close(*closing);
+  if (closing_source != nullptr) finish_close(*closing_source);
+}
+
+// A descriptor whose close operation has waited for this.
+Descriptor* IocpPoller::closing_without_operations(Descriptor* descriptor) noexcept {
+  const bool is_due = descriptor != nullptr && (descriptor->state & descriptor_closing) != 0 &&
+                      descriptor->operations == 0;
+  return is_due ? descriptor : nullptr;
+}
+
+void IocpPoller::finish_later(InFlight& record, std::int64_t result) noexcept {
+  record.stage = Stage::ready;
+  record.result = result;
+  ready_.push_back(record);
+  ++ready_count_;
+}
+
+void IocpPoller::make_due(InFlight& record) noexcept {
+  record.stage = Stage::due;
+  ready_.push_back(record);
+  ++ready_count_;
+}
+
+// What is made ready meanwhile is for the next wait: so each operation gets its turn.
+void IocpPoller::deliver_ready() noexcept {
+  for (std::size_t count = ready_count_; count > 0 && !is_full(); --count) {
+    InFlight* const record = ready_.pop_front();
+    if (record == nullptr) return;
+    --ready_count_;
+    if (record->stage == Stage::due) {
+      on_ready(*record);
+    } else {
+      on_result(*record, record->result);
+    }
+  }
+}
+
+void IocpPoller::finish_close(Descriptor& descriptor) noexcept {
+  InFlight& record = record_of(*std::exchange(descriptor.closing, nullptr));
+  GYRE_CHECK(record.stage == Stage::closing);
+  release_native(descriptor);
+  finish_later(record, 0);
+}
+
+}  // namespace gyre

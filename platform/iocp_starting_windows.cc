@@ -1,0 +1,357 @@
+// IocpPoller: what start() and cancel() do, and how operations are put to the system.
+#include <gyre/platform/iocp_poller_windows.h>
+
+#include <threadpoolapiset.h>
+
+#include <utility>
+
+namespace gyre {
+namespace {
+
+constexpr ULONG_PTR operation_key = 2;
+
+}  // namespace
+
+// --- Sides -----------------------------------------------------------------------------------------------------------
+
+void IocpPoller::check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept {
+  const Descriptor* const descriptor = operation.descriptor;
+  GYRE_CHECK_HINT((traits & kind_takes_input) == 0 || descriptor->parked_input == nullptr,
+                  "two operations on the input side of a descriptor");
+  GYRE_CHECK_HINT((traits & kind_takes_output) == 0 || descriptor->parked_output == nullptr,
+                  "two operations on the output side of a descriptor");
+  GYRE_CHECK_HINT(operation.kind != OperationKind::splice || operation.source->parked_input == nullptr,
+                  "two operations on the input side of a descriptor");
+}
+
+void IocpPoller::claim(Operation& operation, std::uint8_t traits) noexcept {
+  Descriptor* const descriptor = operation.descriptor;
+  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
+  ++descriptor->operations;
+  if ((traits & kind_takes_input) != 0) descriptor->parked_input = &operation;
+  if ((traits & kind_takes_output) != 0) descriptor->parked_output = &operation;
+  if ((traits & kind_has_source) == 0) return;
+  ++operation.source->operations;
+  if (operation.kind == OperationKind::splice) operation.source->parked_input = &operation;
+}
+
+void IocpPoller::release(const Operation& operation, std::uint8_t traits) noexcept {
+  Descriptor* const descriptor = operation.descriptor;
+  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
+  --descriptor->operations;
+  if ((traits & kind_takes_input) != 0) descriptor->parked_input = nullptr;
+  if ((traits & kind_takes_output) != 0) descriptor->parked_output = nullptr;
+  if ((traits & kind_has_source) == 0) return;
+  --operation.source->operations;
+  if (operation.kind == OperationKind::splice) operation.source->parked_input = nullptr;
+}
+
+// --- Starting --------------------------------------------------------------------------------------------------------
+
+// Done inside start().
+bool IocpPoller::answer(Operation& operation, std::int64_t result) noexcept {
+  operation.result = result;
+  operation.flags &= static_cast<std::uint16_t>(~operation_more);
+  ++stats_.inline_completions;
+  return true;
+}
+
+InFlight& IocpPoller::record_of(const Operation& operation) noexcept {
+  InFlight* const record = records_.find_current(operation.token);
+  GYRE_CHECK(record != nullptr && record->operation == &operation);
+  return *record;
+}
+
+// A record for the operation, which is in flight from now on; null if memory is short.
+InFlight* IocpPoller::begin(Operation& operation, std::uint8_t traits) noexcept {
+  const auto entry = records_.emplace();
+  if (entry.item == nullptr) return nullptr;
+  InFlight& record = *entry.item;
+  record.id = entry.id;
+  record.operation = &operation;
+  record.port = port_.get();
+  if (operation.kind == OperationKind::receive_lent) operation.buffer = nullptr;
+  operation.token = entry.id.slot;
+  operation.state = OperationState::in_flight;
+  claim(operation, traits);
+  return &record;
+}
+
+bool IocpPoller::start(Operation& operation) noexcept {
+  check_thread();
+  GYRE_CHECK_HINT(operation.is_idle(), "the operation is in flight already");
+  const std::uint8_t traits = traits_of(operation.kind);
+  const Descriptor* const descriptor = operation.descriptor;
+  const Descriptor* const source = source_of(operation);
+  const bool is_close = (traits & kind_is_close) != 0;
+  const bool is_closing = (descriptor != nullptr && (descriptor->state & descriptor_closing) != 0) ||
+                          (source != nullptr && (source->state & descriptor_closing) != 0);
+  if ((draining_ && !is_close) || is_closing) return answer(operation, -ECANCELED);
+  if (is_close) return start_close(operation);
+  check_sides_are_free(operation, traits);
+
+  const bool may_inline = (operation.flags & (operation_no_inline | operation_multishot)) == 0;
+  std::int64_t result = answer_without_system(operation);
+  if (result != -EAGAIN && may_inline) return answer(operation, result);
+  InFlight* const record = begin(operation, traits);
+  if (record == nullptr) return answer(operation, -ENOMEM);
+  if (result == -EAGAIN) result = attempt(*record);
+  if (result != -EINPROGRESS && may_inline) {
+    release(operation, traits);
+    records_.erase(record->id);
+    operation.state = OperationState::idle;
+    return answer(operation, result);
+  }
+  note(*record, result);
+  if (embedded_ && !waiting_) prepare_for_foreign_loop();
+  return false;
+}
+
+// What attempt() has answered, for later.
+void IocpPoller::note(InFlight& record, std::int64_t result) noexcept {
+  if (result != -EINPROGRESS) finish_later(record, result);
+}
+
+void IocpPoller::go_on(InFlight& record) noexcept {
+  if (record.operation->state == OperationState::cancelling) return finish_later(record, -ECANCELED);
+  record.fruitless = 0;
+  note(record, attempt(record));
+}
+
+// Whether what can be overlapped may be on this descriptor. Belongs to the port from then on.
+bool IocpPoller::is_overlapped(Descriptor& descriptor) noexcept {
+  if ((descriptor.state & descriptor_associated) != 0) return true;
+  if ((descriptor.state & descriptor_polled) != 0) return false;
+  bool skips = false;
+  stats_.system_calls += 2;
+  const std::int64_t result = sys::associate(port_.get(), descriptor.native, operation_key, &skips);
+  descriptor.state |= result < 0 ? descriptor_polled : descriptor_associated;
+  if (skips) descriptor.state |= descriptor_skips;
+  return result >= 0;
+}
+
+// Puts the operation to the system. Its result; -EINPROGRESS: it is under way, or waits in a list.
+std::int64_t IocpPoller::attempt(InFlight& record) noexcept {
+  Operation& operation = *record.operation;
+  const std::uint8_t traits = traits_of(operation.kind);
+  if ((traits & kind_is_pooled) != 0) return give_to_pool(record);
+  Descriptor& descriptor = *operation.descriptor;
+  if (operation.kind == OperationKind::shutdown) return call(record);
+  const bool asks_readiness = operation.kind == OperationKind::readable || operation.kind == OperationKind::writable;
+  if ((descriptor.state & descriptor_classified) == 0) {
+    ++stats_.system_calls;
+    classify(descriptor);
+  }
+  const bool is_socket = (descriptor.state & descriptor_socket) != 0;
+  if (is_socket) {
+    if (asks_readiness) return poll(record);
+    const bool peeks = (operation.flags & operation_peek) != 0;
+    const bool is_called = (traits & kind_is_called) != 0 || peeks ||
+                           (operation.kind == OperationKind::connect &&
+                            (descriptor.state & (descriptor_datagram | descriptor_local)) != 0);
+    return is_called || !is_overlapped(descriptor) ? call(record) : ask_for(record);
+  }
+  if (asks_readiness) {
+    if ((descriptor.state & descriptor_waitable) != 0) return wait_for_handle(record);
+    // Files are always ready, and pipes do not tell about room.
+    if (kind_of(descriptor) == DescriptorKind::file || operation.kind == OperationKind::writable) return 0;
+  }
+  if (operation.kind == OperationKind::receive_lent) return receive_into_lent(record);
+  return is_overlapped(descriptor) ? ask_for(record) : give_to_pool(record);
+}
+
+// Without waiting; polls if it would have to.
+std::int64_t IocpPoller::call(InFlight& record) noexcept {
+  Operation& operation = *record.operation;
+  if (operation.kind == OperationKind::receive_lent) return receive_into_lent(record);
+  ++stats_.system_calls;
+  const std::int64_t result = operation.kind == OperationKind::connect ? call_connect(record) : call_directly(operation);
+  return result == -EAGAIN ? poll(record) : result;
+}
+
+// A buffer is taken when there are data for it.
+std::int64_t IocpPoller::receive_into_lent(InFlight& record) noexcept {
+  Operation& operation = *record.operation;
+  void* const buffer = lent_.take();
+  if (buffer == nullptr) {
+    if (lent_.lent() == 0) return -ENOMEM;
+    record.stage = Stage::starved;
+    starved_.push_back(record);
+    return -EINPROGRESS;
+  }
+  operation.buffer = buffer;
+  operation.size = lent_.size();
+  std::int64_t result = 0;
+  if ((operation.descriptor->state & descriptor_socket) == 0) {
+    // Pipes keep the buffer while they wait.
+    result = is_overlapped(*operation.descriptor) ? ask_for(record) : give_to_pool(record);
+    if (result == -EINPROGRESS) return result;
+  } else {
+    ++stats_.system_calls;
+    result = call_directly(operation);
+  }
+  if (result <= 0) {
+    operation.buffer = nullptr;
+    lent_.give_back(buffer);
+  }
+  return result == -EAGAIN ? poll(record) : result;
+}
+
+std::int64_t IocpPoller::ask_for(InFlight& record) noexcept {
+  Descriptor& descriptor = *record.operation->descriptor;
+  ++stats_.system_calls;
+  record.renew();
+  record.stage = Stage::kernel;
+  const std::int64_t result = call_overlapped(record);
+  const bool sends_packet = result == -EINPROGRESS || (result >= 0 && (descriptor.state & descriptor_skips) == 0);
+  if (sends_packet) {
+    ++packets_;
+    return -EINPROGRESS;
+  }
+  return conclude(record, result);
+}
+
+// Through a socket of our own, so that sockets can be polled that are not ours, or not our port's.
+std::int64_t IocpPoller::poll(InFlight& record) noexcept {
+  if (!poll_socket_) {
+    Result<UniqueFd> opened = sys::socket(AF_INET, SOCK_DGRAM, 0);
+    if (!opened) return -opened.error().code();
+    bool skips = false;
+    const std::int64_t result = sys::associate(port_.get(), opened->get(), operation_key, &skips);
+    if (result < 0) return result;
+    poll_socket_skips_ = skips;
+    poll_socket_ = std::move(*opened);
+  }
+  const Operation& operation = *record.operation;
+  record.poll = {};
+  record.poll.timeout.QuadPart = INT64_MAX;
+  record.poll.count = 1;
+  record.poll.socket = sys::handle_of(operation.descriptor->native);
+  record.poll.events = poll_events(operation);
+  record.renew();
+  ++stats_.system_calls;
+  record.stage = Stage::polling;
+  const std::int64_t result = sys::poll_socket(poll_socket_.get(), &record.poll, sizeof(record.poll), record.overlapped());
+  if (result == -EINPROGRESS || (result >= 0 && !poll_socket_skips_)) {
+    ++packets_;
+    return -EINPROGRESS;
+  }
+  if (result < 0) return result;
+  if (operation.kind == OperationKind::readable || operation.kind == OperationKind::writable) return 0;
+  make_due(record);
+  return -EINPROGRESS;
+}
+
+// --- Threads of the system's pool ------------------------------------------------------------------------------------
+
+std::int64_t IocpPoller::wait_for_handle(InFlight& record) noexcept {
+  record.renew();
+  record.stage = Stage::waiting;
+  ++stats_.system_calls;
+  const auto signalled = [](void* context, BOOLEAN) {
+    InFlight& waiter = *static_cast<InFlight*>(context);
+    waiter.signalled.store(true, std::memory_order_release);  // pairs with cancel()
+    static_cast<void>(sys::post(waiter.port, operation_key, waiter.overlapped()));
+  };
+  const std::int64_t result =
+      sys::register_wait(&record.wait, record.operation->descriptor->native, signalled, &record);
+  if (result < 0) return result;
+  ++packets_;
+  return -EINPROGRESS;
+}
+
+std::int64_t IocpPoller::give_to_pool(InFlight& record) noexcept {
+  record.renew();
+  record.stage = Stage::pool;
+  ++stats_.system_calls;
+  const auto run = [](PTP_CALLBACK_INSTANCE, void* context) {
+    InFlight& given = *static_cast<InFlight*>(context);
+    given.result = call_blocking(*given.operation);
+    static_cast<void>(sys::post(given.port, operation_key, given.overlapped()));
+  };
+  // Without a thread the loop has to wait for the disk.
+  if (sys::submit(run, &record) < 0) return call_blocking(*record.operation);
+  ++packets_;
+  return -EINPROGRESS;
+}
+
+// --- Closing, cancelling ---------------------------------------------------------------------------------------------
+
+bool IocpPoller::start_close(Operation& operation) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  if (descriptor.operations == 0 && (operation.flags & operation_no_inline) == 0) {
+    release_native(descriptor);
+    return answer(operation, 0);
+  }
+  InFlight* const record = begin(operation, kind_is_close);
+  if (record == nullptr) return answer(operation, -ENOMEM);
+  record->stage = Stage::closing;
+  descriptor.state |= descriptor_closing;
+  descriptor.closing = &operation;
+  if (descriptor.operations == 0) {
+    finish_close(descriptor);
+    if (embedded_ && !waiting_) prepare_for_foreign_loop();
+    return false;
+  }
+  std::uint16_t found = 0;
+  for (Operation* const taken : {descriptor.parked_input, descriptor.parked_output}) {
+    if (taken == nullptr) continue;
+    cancel(*taken);
+    ++found;
+  }
+  // Files have any number of operations, and a file that is sent does not know by whom.
+  if (found == descriptor.operations) return false;
+  records_.for_each([&](SlotId, InFlight& other) {
+    Operation& started = *other.operation;
+    if (&started == &operation) return;
+    if (started.descriptor == &descriptor || source_of(started) == &descriptor) cancel(started);
+  });
+  return false;
+}
+
+void IocpPoller::cancel(Operation& operation) noexcept {
+  check_thread();
+  if (operation.state != OperationState::in_flight) return;
+  InFlight& record = record_of(operation);
+  operation.state = OperationState::cancelling;
+  switch (record.stage) {
+    case Stage::kernel:
+      ++stats_.system_calls;
+      static_cast<void>(sys::cancel(operation.descriptor->native, record.overlapped()));
+      return;
+    case Stage::polling:
+      ++stats_.system_calls;
+      static_cast<void>(sys::cancel(poll_socket_.get(), record.overlapped()));
+      return;
+    case Stage::waiting:
+      ++stats_.system_calls;
+      // After this nobody will call; if somebody has, its packet is on the way.
+      sys::unregister_wait(std::exchange(record.wait, nullptr));
+      if (record.signalled.load(std::memory_order_acquire)) return;
+      --packets_;
+      finish_later(record, -ECANCELED);
+      break;
+    case Stage::due:
+      --ready_count_;
+      [[fallthrough]];
+    case Stage::starved:
+      record.unlink();
+      finish_later(record, -ECANCELED);
+      break;
+    case Stage::pool:     // nothing can stop it
+    case Stage::ready:    // the result has won
+    case Stage::closing:
+      return;
+  }
+  if (embedded_ && !waiting_) prepare_for_foreign_loop();
+}
+
+void IocpPoller::give_back(void* buffer) noexcept {
+  lent_.give_back(buffer);
+  InFlight* const record = starved_.pop_front();
+  if (record == nullptr) return;
+  make_due(*record);
+  if (embedded_ && !waiting_) prepare_for_foreign_loop();
+}
+
+}  // namespace gyre
