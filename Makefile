@@ -12,6 +12,18 @@ RUN    ?= tour
 AGAIN   = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 SAY     = $(if $(V),,@echo '$(if $(filter %.o %.gch,$@),compile,link) $@'; )
 
+# Where GoogleTest is, and what else a program is linked with.
+GTEST    = -lgtest_main -lgtest
+# Cross-built for Windows: programs that need no library of the compiler's, and GoogleTest from its sources.
+WINDOWS_CXX ?= x86_64-w64-mingw32-g++-posix
+WINDOWS  = SYSTEM=Windows MODE=windows BUILD=$(BUILD)/windows CXX='$(WINDOWS_CXX)' AR=x86_64-w64-mingw32-ar CI=pch
+ifeq ($(SYSTEM),Windows)
+EXE     := .exe
+GTEST_SOURCES ?= /usr/src/googletest/googletest
+GTEST    = $(OUT)/gtest/gtest_main.o $(OUT)/gtest/gtest-all.o
+LDFLAGS += -static -lsynchronization -lmswsock -lws2_32 -liphlpapi -lbcrypt
+endif
+
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 # Half of what it costs to compile a test with -g is the debug information; -g1 keeps what a backtrace needs.
 CHECKED  := -DGYRE_DEBUG -DGYRE_FAULT_INJECTION=1
@@ -24,14 +36,17 @@ FLAGS_tsan    := -O1 -g1 $(CHECKED) -fsanitize=thread
 # UBSan and the optimiser together take three times as long over a test as UBSan alone; the library stays at -O1.
 TESTS_asan := -O0
 TESTS_ubsan := -O0
+# For Windows 10 and newer, by `make windows`: no debug information and no optimiser, for the sake of the time it takes.
+FLAGS_windows = -O0 $(CHECKED) -isystem $(GTEST_SOURCES)/include -D_WIN32_WINNT=0x0A00 -DWIN32_LEAN_AND_MEAN -DNOMINMAX
 COMPILE = $(CXX) -std=c++20 $(WARNINGS) $(if $(CI),-Werror) -I$(BUILD)/include -pthread $(FLAGS_$(MODE)) $(EXTRA_CXXFLAGS) $(CXXFLAGS)
 
 # Each system builds the files that name no system, and those that name it: x_linux.cc, poller_epoll.cc, ...
 SYSTEM := $(patsubst %BSD,bsd,$(shell uname -s))
-ONLY_Linux  := epoll io_uring linux
-ONLY_Darwin := kqueue macos
-ONLY_bsd    := kqueue bsd
-OTHERS  := $(filter-out $(ONLY_$(SYSTEM)),$(sort $(ONLY_Linux) $(ONLY_Darwin) $(ONLY_bsd) iocp windows))
+ONLY_Linux  := epoll io_uring linux posix
+ONLY_Darwin := kqueue macos posix
+ONLY_bsd    := kqueue bsd posix
+ONLY_Windows := iocp windows
+OTHERS  := $(filter-out $(ONLY_$(SYSTEM)),$(sort $(ONLY_Linux) $(ONLY_Darwin) $(ONLY_bsd) $(ONLY_Windows)))
 ours     = $(filter-out $(foreach o,$(OTHERS),%_$o.cc %_$(o)_test.cc %_$(o)_bench.cc),$(wildcard $1))
 OUT     := $(BUILD)/$(MODE)
 SOURCES := $(call ours,platform/*.cc task/*.cc reactor/*.cc net/*.cc)
@@ -44,8 +59,8 @@ BENCHES := $(patsubst bench/%.cc,%,$(call ours,bench/*_bench.cc))
 # An example is one file, or a folder with a main.cc; in other folders each file is one, called FOLDER/NAME.
 EXAMPLE_FILES := $(call ours,examples/*.cc examples/*/*.cc)
 EXAMPLES := $(patsubst %/main,%,$(patsubst examples/%.cc,%,$(foreach f,$(EXAMPLE_FILES),$(if $(filter %/main.cc,$f),$f,$(if $(wildcard $(dir $f)main.cc),,$f)))))
-TEST_PROGRAMS    := $(TESTS:%=$(OUT)/tests/%)
-EXAMPLE_PROGRAMS := $(EXAMPLES:%=$(OUT)/bin/%)
+TEST_PROGRAMS    := $(TESTS:%=$(OUT)/tests/%$(EXE))
+EXAMPLE_PROGRAMS := $(EXAMPLES:%=$(OUT)/bin/%$(EXE))
 
 all: $(OUT)/libgyre.a ## the static library (the default)
 
@@ -67,6 +82,15 @@ traps traps-update: ## what every compiler here does with coroutines, at every l
 asan ubsan tsan: ## all tests under a sanitizer, with clang 16 where there is one
 	+@$(AGAIN) test MODE=$@ CXX='$(if $(filter default undefined file,$(origin CXX)),$(shell tools/setup --sanitizer-compiler),$(CXX))'
 CHECK_MODE = $(if $(filter file,$(origin MODE)),test,$(MODE))
+# wine-TEST: builds one test for Windows, and runs it. (Everything under Wine; it has not been on a real Windows.)
+windows: ## cross-builds library, tests and examples for Windows, with mingw-w64 (WINDOWS_CXX)
+	@tools/setup windows
+	+@$(AGAIN) $(WINDOWS) build-tests || { echo '0 passed, 1 failed'; exit 1; }
+windows-test: windows ## runs all that under Wine; ends with the count
+	+@TEST_WRAPPER='tools/wine $(BUILD)/windows/wine' $(AGAIN) $(WINDOWS) run-tests
+wine-%:
+	+@$(AGAIN) $(WINDOWS) $(BUILD)/windows/windows/tests/$*.exe
+	@tools/wine $(BUILD)/windows/wine $(BUILD)/windows/windows/tests/$*.exe $(ARGS)
 build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
 run-tests:
 	+@JOBS=$(JOBS) exec tools/run_tests $(OUT)/results $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
@@ -91,7 +115,7 @@ bench-report: ## docs/BENCHMARKS.md and its charts from the figures that bench, 
 	@tools/bench_report $(BUILD)/bench docs
 
 # One test program: make MODE=test check-result_test ARGS=--gtest_filter=...
-check-%: $(OUT)/tests/%
+check-%: $(OUT)/tests/%$(EXE)
 	$< $(ARGS)
 
 $(BUILD)/include/gyre:
@@ -116,8 +140,13 @@ $(OUT)/libgyre.a: $(OBJECTS)
 	@rm -f $@; $(AR) rcs $@ $^
 $(OUT)/$(SONAME): $(SOURCES:%.cc=$(OUT)/pic/%.o)
 	$(SAY)$(COMPILE) -shared -Wl,-soname,$(SONAME) $^ $(LDFLAGS) -o $@
-$(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(OUT)/libgyre.a
-	$(SAY)$(COMPILE) $^ -lgtest_main -lgtest $(LDFLAGS) -o $@
+$(OUT)/libsupport.a: $(SUPPORT)
+	@rm -f $@; $(AR) rcs $@ $^
+$(OUT)/gtest/%.o: $(GTEST_SOURCES)/src/%.cc $(OUT)/flags
+	@mkdir -p $(@D)
+	$(SAY)$(COMPILE) -w -I$(GTEST_SOURCES) -c $< -o $@
+$(OUT)/tests/%$(EXE): $(OUT)/tests/%.o $(OUT)/libsupport.a $(OUT)/libgyre.a $(filter %.o,$(GTEST))
+	$(SAY)$(COMPILE) $(filter-out $(GTEST),$^) $(GTEST) $(LDFLAGS) -o $@
 # Peers that a benchmark is run beside, where they are installed.
 ifneq ($(wildcard /usr/include/tbb/task_group.h),)
 $(OUT)/bench/thread_bench.o: private CXXFLAGS += -DGYRE_BENCH_TBB
@@ -136,7 +165,7 @@ $(BUILD)/tools/%: tools/%.cc
 	@mkdir -p $(@D)
 	$(CXX) -O1 -std=c++20 $(WARNINGS) $< -o $@
 .SECONDEXPANSION:
-$(EXAMPLE_PROGRAMS): $(OUT)/bin/%: $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
+$(EXAMPLE_PROGRAMS): $(OUT)/bin/%$(EXE): $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
 	@mkdir -p $(@D)
 	$(SAY)$(COMPILE) $^ $(LDFLAGS) -o $@
 PERCENT := %
@@ -156,5 +185,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest bench bench-echo bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run windows windows-test test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest bench bench-echo bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -23,6 +23,8 @@ constexpr Backend backends[] = {
     {"io_uring", make_io_uring_poller},
 #elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
     {"kqueue", make_kqueue_poller},
+#elif defined(_WIN32)
+    {"iocp", make_iocp_poller},
 #else
 #error "platform/poller.cc knows no poller for this system"
 #endif

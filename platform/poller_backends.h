@@ -18,4 +18,7 @@ Result<std::unique_ptr<Poller>> make_io_uring_poller(const PollerOptions& option
 // macOS, the BSDs. Errors: too_many_files_open, not_enough_memory.
 Result<std::unique_ptr<Poller>> make_kqueue_poller(const PollerOptions& options);
 
+// Windows 10 or newer. Errors: not_enough_memory, no_buffer_space.
+Result<std::unique_ptr<Poller>> make_iocp_poller(const PollerOptions& options);
+
 }  // namespace gyre

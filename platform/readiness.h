@@ -130,7 +130,7 @@ class ReadinessPoller : public Poller {
     return (descriptor.state & (always_ready | quarantined)) == 0;
   }
 
-  // readiness.cc: the life of an operation.
+  // readiness_posix.cc: the life of an operation.
   void check_thread() const noexcept;
   static bool is_empty_transfer(const Operation& operation) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
@@ -158,7 +158,7 @@ class ReadinessPoller : public Poller {
   void note_idle(Descriptor& descriptor) noexcept;
   void hand_to_foreign_loop() const noexcept;
 
-  // One try: a result, or EAGAIN and the bit is cleared. All but the two usual kinds are in readiness_calls.cc.
+  // One try: a result, or EAGAIN and the bit is cleared. All but the two usual kinds are in readiness_calls_posix.cc.
   std::int64_t attempt(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t attempt_other(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_send(Operation& operation, Descriptor& descriptor) noexcept;

@@ -1,10 +1,10 @@
 """Which files belong to which system: as in the Makefile, a file named x_NAME.cc is built where NAME is listed."""
 
 _NAMES = {
-    "linux": ["linux", "epoll", "io_uring"],
-    "macos": ["macos", "kqueue"],
-    "freebsd": ["bsd", "kqueue"],
-    "openbsd": ["bsd", "kqueue"],
+    "linux": ["linux", "posix", "epoll", "io_uring"],
+    "macos": ["macos", "posix", "kqueue"],
+    "freebsd": ["bsd", "posix", "kqueue"],
+    "openbsd": ["bsd", "posix", "kqueue"],
     "windows": ["windows", "iocp"],
 }
 
