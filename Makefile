@@ -21,7 +21,7 @@ ifeq ($(SYSTEM),Windows)
 EXE     := .exe
 GTEST_SOURCES ?= /usr/src/googletest/googletest
 GTEST    = $(OUT)/gtest/gtest_main.o $(OUT)/gtest/gtest-all.o
-LDFLAGS += -static -lsynchronization -lmswsock -lws2_32 -liphlpapi -lbcrypt
+LDFLAGS += -static -lsynchronization -lmswsock -lws2_32 -liphlpapi -lbcrypt -lntdll
 endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion

@@ -13,18 +13,15 @@
 
 namespace gyre {
 
-
 // Makes the call that `operation` (read_at, write_at, open_file, sync_file) asks for, waiting for as long as it takes: >= 0 or a negated errno.
 std::int64_t make_file_call(const Operation& operation) noexcept;
 // The same without waiting: EAGAIN if that cannot be done.
 std::int64_t try_file_call(const Operation& operation) noexcept;
 
-class ReadinessPoller;
-
 class FileWorker {
  public:
-  // `poller` is nudged after each operation that is done.
-  explicit FileWorker(ReadinessPoller& poller) noexcept;
+  // `nudge` is called with `poller` after each operation that is done, on the worker's thread.
+  FileWorker(void (*nudge)(void* poller) noexcept, void* poller) noexcept;
   ~FileWorker();
   FileWorker(const FileWorker&) = delete;
   FileWorker& operator=(const FileWorker&) = delete;
@@ -43,7 +40,8 @@ class FileWorker {
  private:
   struct Shared;
   std::unique_ptr<Shared> shared_;
-  ReadinessPoller& poller_;
+  void (*nudge_)(void* poller) noexcept;
+  void* poller_;
 };
 
 }  // namespace gyre

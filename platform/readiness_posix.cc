@@ -21,7 +21,7 @@ ReadinessPoller::ReadinessPoller(const PollerOptions& options) noexcept
     : clock_(options.clock == nullptr ? steady_clock() : *options.clock),
       completions_max_(std::max(1u, options.completions_max)),
       lent_(options.lent_buffers, options.lent_buffer_size),
-      worker_(*this) {}
+      worker_([](void* poller) noexcept { static_cast<ReadinessPoller*>(poller)->nudge(); }, this) {}
 
 ReadinessPoller::~ReadinessPoller() {
   GYRE_CHECK_HINT(in_flight_ == 0, "shutdown() comes before the destructor");

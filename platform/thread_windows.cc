@@ -108,6 +108,12 @@ void Thread::join() noexcept {
   ::CloseHandle(thread);
 }
 
+void Thread::detach() noexcept {
+  GYRE_CHECK_HINT(joinable_, "detach() of no thread");
+  joinable_ = false;
+  ::CloseHandle(reinterpret_cast<HANDLE>(native_));
+}
+
 unsigned count_processors() noexcept {
   const int count = std::popcount(allowed_processors());
   if (count > 0) return static_cast<unsigned>(count);

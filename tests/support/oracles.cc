@@ -1,8 +1,5 @@
 #include "oracles.h"
 
-#include <dirent.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
@@ -21,12 +18,16 @@ thread_local std::uint64_t frees_count = 0;
 void* allocate(std::size_t size, std::size_t alignment) noexcept {
   ++allocations_count;
   if (alignment <= alignof(std::max_align_t)) return std::malloc(size == 0 ? 1 : size);
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  return allocate_aligned(size, alignment);
 }
 
-void release(void* memory) noexcept {
+void release(void* memory, std::size_t alignment = 0) noexcept {
   if (memory != nullptr) ++frees_count;
-  std::free(memory);
+  if (alignment <= alignof(std::max_align_t)) {
+    std::free(memory);
+  } else {
+    free_aligned(memory);
+  }
 }
 
 void* allocate_or_throw(std::size_t size, std::size_t alignment) {
@@ -36,27 +37,6 @@ void* allocate_or_throw(std::size_t size, std::size_t alignment) {
 }
 
 }  // namespace
-
-std::vector<std::string> open_descriptors() {
-  std::vector<std::pair<int, std::string>> found;
-  DIR* const directory = ::opendir("/proc/self/fd");
-  if (directory == nullptr) {
-    ADD_FAILURE() << "cannot read /proc/self/fd";
-    return {};
-  }
-  while (const dirent* entry = ::readdir(directory)) {
-    const std::string name = entry->d_name;
-    if (name[0] == '.' || std::stoi(name) == ::dirfd(directory)) continue;
-    char target[256] = {};
-    const ssize_t size = ::readlink(("/proc/self/fd/" + name).c_str(), target, sizeof target - 1);
-    found.emplace_back(std::stoi(name), size < 0 ? "?" : target);
-  }
-  ::closedir(directory);
-  std::sort(found.begin(), found.end());
-  std::vector<std::string> lines;
-  for (const auto& [fd, target] : found) lines.push_back(std::to_string(fd) + " -> " + target);
-  return lines;
-}
 
 void expect_same_descriptors(const std::vector<std::string>& before) {
   const std::vector<std::string> after = open_descriptors();
@@ -84,8 +64,12 @@ std::int64_t live_frames() noexcept {
 
 }  // namespace gyre::test
 
-// Weak, so that a test that counts in its own way can replace them once more.
+// Weak, so that a test that counts in its own way can replace them once more. (Windows has no such symbols.)
+#if defined(_WIN32)
+#define GYRE_TEST_WEAK
+#else
 #define GYRE_TEST_WEAK __attribute__((weak))
+#endif
 
 GYRE_TEST_WEAK void* operator new(std::size_t size) {
   return gyre::test::allocate_or_throw(size, 0);
@@ -117,15 +101,17 @@ GYRE_TEST_WEAK void operator delete(void* memory) noexcept { gyre::test::release
 GYRE_TEST_WEAK void operator delete[](void* memory) noexcept { gyre::test::release(memory); }
 GYRE_TEST_WEAK void operator delete(void* memory, std::size_t) noexcept { gyre::test::release(memory); }
 GYRE_TEST_WEAK void operator delete[](void* memory, std::size_t) noexcept { gyre::test::release(memory); }
-GYRE_TEST_WEAK void operator delete(void* memory, std::align_val_t) noexcept { gyre::test::release(memory); }
-GYRE_TEST_WEAK void operator delete[](void* memory, std::align_val_t) noexcept {
-  gyre::test::release(memory);
+GYRE_TEST_WEAK void operator delete(void* memory, std::align_val_t alignment) noexcept {
+  gyre::test::release(memory, static_cast<std::size_t>(alignment));
 }
-GYRE_TEST_WEAK void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  gyre::test::release(memory);
+GYRE_TEST_WEAK void operator delete[](void* memory, std::align_val_t alignment) noexcept {
+  gyre::test::release(memory, static_cast<std::size_t>(alignment));
 }
-GYRE_TEST_WEAK void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
-  gyre::test::release(memory);
+GYRE_TEST_WEAK void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+  gyre::test::release(memory, static_cast<std::size_t>(alignment));
+}
+GYRE_TEST_WEAK void operator delete[](void* memory, std::size_t, std::align_val_t alignment) noexcept {
+  gyre::test::release(memory, static_cast<std::size_t>(alignment));
 }
 GYRE_TEST_WEAK void operator delete(void* memory, const std::nothrow_t&) noexcept {
   gyre::test::release(memory);

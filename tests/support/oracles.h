@@ -1,6 +1,7 @@
 // Oracles: what must be true after every test, whatever it was about.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -21,5 +22,9 @@ std::uint64_t allocations() noexcept;
 // in builds with debug checks.
 std::int64_t live_allocations() noexcept;
 std::int64_t live_frames() noexcept;
+
+// What the counting operator new takes its memory from, for alignments that malloc() does not have. Null: none left.
+void* allocate_aligned(std::size_t size, std::size_t alignment) noexcept;
+void free_aligned(void* memory) noexcept;
 
 }  // namespace gyre::test
