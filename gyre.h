@@ -5,6 +5,7 @@
 #include <gyre/net/buffered_writer.h>
 #include <gyre/net/connect.h>
 #include <gyre/net/copy.h>
+#include <gyre/net/datagram_segments.h>
 #include <gyre/net/datagram_socket.h>
 #include <gyre/net/duplex.h>
 #include <gyre/net/endpoint.h>

@@ -3,28 +3,45 @@
 #include <algorithm>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/reported_error.h>
 #include <gyre/platform/socket.h>
 
 namespace gyre {
 
+namespace {
+
+// What came beside a datagram. Nobody wants descriptors here: they are closed.
+std::size_t take_segment_size(std::span<const std::byte> control) noexcept {
+  if (control.empty()) [[likely]] return 0;
+  static_cast<void>(unpack_descriptors(control, {}));
+  return find_segment_size(control);
+}
+
+}  // namespace
+
 namespace detail {
 
+Error datagram_error(OperationKind kind, const Operation* operation, std::int64_t failure,
+                     const SocketAddress* to) noexcept {
+  Error error = io_error(kind, operation, failure);
+  if (to != nullptr && to->size != 0) error = error.at(place_of(*to));
+  const Descriptor* const descriptor = descriptor_of(operation, failure);
+  if (descriptor == nullptr || error.domain() != Domain::system || error.is_cancelled()) return error;
+  const ReportedError reported = take_reported_error(descriptor->native);
+  return reported.error ? reported.error.with(kind).at(place_of(reported.destination)) : error;
+}
+
 Result<Datagram> ReceiveDatagramAwaiter::await_resume() const noexcept {
-  if (result_ < 0) [[unlikely]] return io_error(OperationKind::receive_message, operation_, result_);
-  Datagram datagram{.size = static_cast<std::size_t>(result_),
-                    .from = Endpoint(address_),
-                    .truncated = (message_.flags & message_truncated) != 0,
-                    .segment_size = 0};
-  if (message_.control_size != 0) {
-    datagram.segment_size = find_segment_size(std::span(control_).first(message_.control_size));
-  }
-  return datagram;
+  if (result_ < 0) [[unlikely]] return datagram_error(OperationKind::receive_message, operation_, result_);
+  return Datagram{.size = static_cast<std::size_t>(result_),
+                  .from = Endpoint(address_),
+                  .truncated = (message_.flags & message_truncated) != 0,
+                  .segment_size = take_segment_size(std::span(control_).first(message_.control_size))};
 }
 
 Result<void> SendDatagramAwaiter::await_resume() const noexcept {
   if (result_ >= 0) [[likely]] return {};
-  const Error error = io_error(OperationKind::send_message, operation_, result_);
-  return address_.size != 0 ? error.at(place_of(address_)) : error;
+  return datagram_error(OperationKind::send_message, operation_, result_, &address_);
 }
 
 }  // namespace detail
@@ -62,7 +79,16 @@ bool DatagramBatch::add(std::span<const std::byte> bytes, const Endpoint& to) no
   std::copy(bytes.begin(), bytes.end(), static_cast<std::byte*>(added.slice.data));
   added.slice.size = bytes.size();
   added.address = to.address();
+  added.segment_size = 0;
   ++filled_;
+  return true;
+}
+
+bool DatagramBatch::add_segments(std::span<const std::byte> bytes, std::uint16_t segment_size,
+                                 const Endpoint& to) noexcept {
+  GYRE_CHECK_HINT(segment_size > 0, "segments have a size");
+  if (!add(bytes, to)) return false;
+  entries_[filled_ - 1].segment_size = segment_size;
   return true;
 }
 
@@ -74,36 +100,64 @@ void DatagramBatch::prepare_to_receive() noexcept {
     messages_[i].slices = &entries_[i].slice;
     messages_[i].slices_count = 1;
     messages_[i].address = &entries_[i].address;
+    messages_[i].control = entries_[i].control;
+    messages_[i].control_size = sizeof(entries_[i].control);
   }
 }
 
 void DatagramBatch::note_received(std::size_t count) noexcept {
   filled_ = count;
-  for (std::size_t i = 0; i < count; ++i) entries_[i].slice.size = messages_[i].size;
+  for (std::size_t i = 0; i < count; ++i) {
+    entries_[i].slice.size = messages_[i].size;
+    entries_[i].segment_size = take_segment_size(std::span(entries_[i].control).first(messages_[i].control_size));
+  }
 }
+
+void DatagramBatch::prepare_to_send(std::size_t first) noexcept {
+  for (std::size_t i = first; i < filled_; ++i) {
+    messages_[i] = Message();
+    messages_[i].slices = &entries_[i].slice;
+    messages_[i].slices_count = 1;
+    messages_[i].address = entries_[i].address.size != 0 ? &entries_[i].address : nullptr;
+    if (entries_[i].segment_size == 0) continue;
+    messages_[i].control = entries_[i].control;
+    messages_[i].control_size =
+        pack_segment_size(entries_[i].control, static_cast<std::uint16_t>(entries_[i].segment_size));
+  }
+}
+
+namespace {
+
+// Awaits a batch; its errors are those of one datagram, the one to `first`.
+template <OperationKind kind>
+class [[nodiscard]] BatchAwaiter : public detail::TransferAwaiter<kind> {
+ public:
+  BatchAwaiter(Operation* operation, Message* messages, std::size_t count, const SocketAddress* first) noexcept
+      : detail::TransferAwaiter<kind>(operation, messages, count), first_(first) {}
+  Result<std::size_t> await_resume() const noexcept {
+    if (this->result_ < 0) [[unlikely]] return detail::datagram_error(kind, this->operation_, this->result_, first_);
+    return static_cast<std::size_t>(this->result_);
+  }
+
+ private:
+  const SocketAddress* first_;
+};
+
+}  // namespace
 
 Task<Result<std::size_t>> DatagramSocket::receive(DatagramBatch& batch) {
   batch.prepare_to_receive();
-  const Result<std::size_t> count = co_await detail::TransferAwaiter<OperationKind::receive_batch>(
-      input(), batch.messages_.get(), batch.capacity());
+  const Result<std::size_t> count = co_await BatchAwaiter<OperationKind::receive_batch>(
+      input(), batch.messages_.get(), batch.capacity(), nullptr);
   if (count) batch.note_received(*count);
   co_return count;
 }
 
 Task<Result<std::size_t>> DatagramSocket::send(DatagramBatch& batch, std::size_t first) {
   GYRE_CHECK_HINT(first < batch.size(), "nothing to send");
-  for (std::size_t i = first; i < batch.size(); ++i) {
-    DatagramBatch::Entry& entry = batch.entry(i);
-    batch.messages_[i] = Message();
-    batch.messages_[i].slices = &entry.slice;
-    batch.messages_[i].slices_count = 1;
-    batch.messages_[i].address = entry.address.size != 0 ? &entry.address : nullptr;
-  }
-  const Result<std::size_t> count = co_await detail::TransferAwaiter<OperationKind::send_batch>(
-      output(), batch.messages_.get() + first, batch.size() - first);
-  if (!count && batch.entry(first).address.size != 0) {
-    co_return count.error().at(place_of(batch.entry(first).address));
-  }
+  batch.prepare_to_send(first);
+  const Result<std::size_t> count = co_await BatchAwaiter<OperationKind::send_batch>(
+      output(), batch.messages_.get() + first, batch.size() - first, &batch.entries_[first].address);
   co_return count;
 }
 

@@ -1,7 +1,8 @@
 // DatagramSocket: messages that arrive whole or not at all; UdpSocket and UnixDatagram are such sockets.
 //
 // Each message takes a system call; a DatagramBatch takes one for up to 64. An error belongs to one message (of a
-// connected UDP socket also to an earlier one that the peer's host has refused); the socket goes on.
+// connected UDP socket also to an earlier one that the peer's host has refused; see also UdpSocket::report_errors());
+// the socket goes on.
 #pragma once
 
 #include <coroutine>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <span>
 
+#include <gyre/net/datagram_segments.h>
 #include <gyre/net/endpoint.h>
 #include <gyre/net/io_handle.h>
 #include <gyre/platform/control_data.h>
@@ -23,7 +25,7 @@ struct Datagram {
   std::size_t size = 0;          // bytes in the buffer; 0 for an empty datagram
   Endpoint from;
   bool truncated = false;        // it was longer than the buffer; the rest is lost
-  std::size_t segment_size = 0;  // not 0: several datagrams of this size each (the last may be shorter)
+  std::size_t segment_size = 0;  // not 0: several datagrams of this size each (see DatagramSegments)
 };
 
 // Up to 64 datagrams that are received, or sent, at once. What was received can be sent back as it is.
@@ -45,21 +47,29 @@ class DatagramBatch {
   std::span<std::byte> bytes(std::size_t index) noexcept;
   Endpoint endpoint(std::size_t index) const noexcept;
   bool is_truncated(std::size_t index) const noexcept;
+  // Not 0: what was received together, or goes to be cut: several datagrams of this size each, the last one shorter perhaps.
+  std::size_t segment_size(std::size_t index) const noexcept { return entry(index).segment_size; }
+  DatagramSegments segments(std::size_t index) noexcept { return {bytes(index), segment_size(index)}; }
 
   // Copies a datagram in. False if there is no room for it: the batch is full, or `bytes` are too many.
   bool add(std::span<const std::byte> bytes, const Endpoint& to) noexcept;
   // As add(), for a connected socket.
   bool add(std::span<const std::byte> bytes) noexcept { return add(bytes, Endpoint()); }
+  // As add(); the system cuts `bytes` into datagrams of `segment_size` bytes. See UdpSocket::send_segments().
+  bool add_segments(std::span<const std::byte> bytes, std::uint16_t segment_size, const Endpoint& to = {}) noexcept;
 
  private:
   friend class DatagramSocket;
   struct Entry {
     IoSlice slice;
     SocketAddress address;
+    std::size_t segment_size = 0;
+    alignas(8) std::byte control[segment_size_room + 8];
   };
 
   Entry& entry(std::size_t index) const noexcept;
   void prepare_to_receive() noexcept;
+  void prepare_to_send(std::size_t first) noexcept;
   void note_received(std::size_t count) noexcept;
 
   std::size_t count_;
@@ -71,6 +81,11 @@ class DatagramBatch {
 };
 
 namespace detail {
+
+// As io_error(), at the destination `to` if there is one. What a socket was told of an earlier datagram stands at that
+// one's destination.
+Error datagram_error(OperationKind kind, const Operation* operation, std::int64_t failure,
+                     const SocketAddress* to = nullptr) noexcept;
 
 // One message and all that belongs to it, in the awaiting frame.
 class [[nodiscard]] ReceiveDatagramAwaiter : public TransferAwaiter<OperationKind::receive_message> {
@@ -135,7 +150,7 @@ class DatagramSocket : public IoHandle {
   DatagramSocket() noexcept = default;
 
   // The next datagram. One that is longer than `buffer` is cut, and says so. Errors: connection_refused (of a connected
-  // socket: an earlier message has found nobody), cancelled, timed_out, Errc::closed.
+  // socket: an earlier message has found nobody), cancelled, timed_out, Errc::closed. Descriptors that come along are closed.
   [[nodiscard]] detail::ReceiveDatagramAwaiter receive(std::span<std::byte> buffer) noexcept {
     return {input(), buffer};
   }

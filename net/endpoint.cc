@@ -3,6 +3,8 @@
 #include <charconv>
 #include <optional>
 
+#include <gyre/platform/network_interface.h>
+
 namespace gyre {
 
 namespace {
@@ -77,6 +79,14 @@ std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
   return static_cast<std::uint16_t>(*port);
 }
 
+// A number, or the name of an interface. Zone 0 is none.
+Result<std::uint32_t> parse_zone(std::string_view text) noexcept {
+  if (is_interface_name(text)) return interface_number(text);
+  const std::optional<std::uint32_t> number = parse_decimal(text, ~std::uint32_t{0});
+  if (!number || *number == 0) return Error(Errc::malformed, OperationKind::address);
+  return *number;
+}
+
 constexpr Error malformed = Error(Errc::malformed, OperationKind::address);
 constexpr std::string_view unix_prefix = "unix:";
 
@@ -127,17 +137,17 @@ Result<Endpoint> Endpoint::unix_abstract(std::string_view name) noexcept {
 Result<Endpoint> Endpoint::parse_ip(std::string_view ip, std::uint16_t port) noexcept {
   std::uint8_t v4[4];
   if (parse_v4(ip, v4)) return Endpoint(make_ipv4_address(v4, port));
+  const std::string_view text = ip;
   std::uint32_t scope = 0;
   const std::size_t percent = ip.find('%');
-  if (percent != std::string_view::npos) {
-    const std::optional<std::uint32_t> number = parse_decimal(ip.substr(percent + 1), ~std::uint32_t{0});
-    // Zone 0 is none.
-    if (!number || *number == 0) return malformed.at(Place::text(ip));
-    scope = *number;
-    ip = ip.substr(0, percent);
-  }
+  if (percent != std::string_view::npos) ip = ip.substr(0, percent);
   std::uint8_t v6[16];
-  if (!parse_v6(ip, v6)) return malformed.at(Place::text(ip));
+  if (!parse_v6(ip, v6)) return malformed.at(Place::text(text));
+  if (percent != std::string_view::npos) {
+    const Result<std::uint32_t> zone = parse_zone(text.substr(percent + 1));
+    if (!zone) return zone.error().at(Place::text(text));
+    scope = *zone;
+  }
   return Endpoint(make_ipv6_address(v6, port, scope));
 }
 
@@ -157,7 +167,7 @@ Result<Endpoint> Endpoint::parse(std::string_view text) noexcept {
   // Brackets belong to IPv6, and only to it.
   if (bracketed != (ip.find(':') != std::string_view::npos)) return malformed.at(Place::text(text));
   const Result<Endpoint> endpoint = parse_ip(ip, *port);
-  if (!endpoint) return malformed.at(Place::text(text));
+  if (!endpoint) return endpoint.error().at(Place::text(text));
   return endpoint;
 }
 

@@ -1,7 +1,7 @@
 // Endpoint: where a socket is or goes to: an IPv4 or IPv6 address and port, a path, or an abstract name.
 //
-// Text forms, read and printed alike: "192.0.2.1:80", "[2001:db8::1]:80", "[fe80::1%2]:80" (the zone is an interface's
-// number), "unix:/run/app.sock", "unix:@name" (abstract).
+// Text forms, read and printed alike: "192.0.2.1:80", "[2001:db8::1]:80", "[fe80::1%eth0]:80" (the zone is an interface's
+// name; its number is read, too, and printed of an interface that is not there), "unix:/run/app.sock", "unix:@name" (abstract).
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,10 @@ class Endpoint {
   static Result<Endpoint> unix_path(std::string_view path) noexcept;
   static Result<Endpoint> unix_abstract(std::string_view name) noexcept;
 
-  // Strict: no blanks, no leading zeros, no missing parts. Errors: Errc::malformed; those of unix_path().
+  // Strict: no blanks, no leading zeros, no missing parts. Errors: Errc::malformed; those of unix_path(); no_such_device
+  // for a zone whose name no interface here has. (To read a name or print it asks the system, without waiting.)
   static Result<Endpoint> parse(std::string_view text) noexcept;
-  // An IP address without brackets, and the port. Errors: Errc::malformed.
+  // An IP address without brackets, and the port. Errors: Errc::malformed; no_such_device.
   static Result<Endpoint> parse_ip(std::string_view ip, std::uint16_t port) noexcept;
 
   AddressFamily family() const noexcept { return parse_address(address_).family; }

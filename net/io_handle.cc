@@ -13,14 +13,20 @@ Error io_error(OperationKind kind, const Operation* operation, std::int64_t fail
   if (operation == nullptr) return Error(Errc::closed, kind);
   const std::int64_t result = -(failure & 0xffffffff);
   const Error error = operation_error(kind, result);
-  const auto generation = static_cast<std::uint32_t>(failure >> 32 & 0x7fffffff);
-  const Descriptor& descriptor = *operation->descriptor;
-  if ((descriptor.generation & 0x7fffffff) != generation) return error;
+  const Descriptor* const descriptor = descriptor_of(operation, failure);
+  if (descriptor == nullptr) return error;
   if (kind == OperationKind::accept) {
-    const Result<SocketAddress> own = local_address(descriptor.native);
+    const Result<SocketAddress> own = local_address(descriptor->native);
     return own ? error.at(place_of(*own)) : error;
   }
-  return error.at(place_of(last_peer_address(descriptor.native)));
+  return error.at(place_of(last_peer_address(descriptor->native)));
+}
+
+const Descriptor* descriptor_of(const Operation* operation, std::int64_t failure) noexcept {
+  if (operation == nullptr) return nullptr;
+  const auto generation = static_cast<std::uint32_t>(failure >> 32 & 0x7fffffff);
+  const Descriptor& descriptor = *operation->descriptor;
+  return (descriptor.generation & 0x7fffffff) == generation ? &descriptor : nullptr;
 }
 
 }  // namespace detail

@@ -30,6 +30,8 @@ constexpr std::int64_t io_result(std::int64_t result, std::uint32_t generation) 
 }
 // Of a failure; it names the peer where that is still known. `operation` is null if the handle was not open.
 Error io_error(OperationKind kind, const Operation* operation, std::int64_t failure) noexcept;
+// The descriptor that has failed, if it is still open; else null.
+const Descriptor* descriptor_of(const Operation* operation, std::int64_t failure) noexcept;
 inline constexpr std::int64_t io_not_open = std::int64_t{-1} << 62;
 
 // Counts what a finished transfer has moved, and returns its result.

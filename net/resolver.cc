@@ -97,8 +97,11 @@ Task<Result<std::vector<Endpoint>>> SystemResolver::resolve(NameQuery query) {
   }
   const Result<Endpoint> literal = Endpoint::parse_ip(query.host, query.port);
   if (literal && is_wanted(*literal, query.family)) co_return std::vector<Endpoint>{*literal};
+  if (!literal && literal.error() != Errc::malformed) {
+    co_return literal.error().with(OperationKind::resolve).at(place);  // in the zone of an interface that is not there
+  }
   if (literal || query.host.find(':') != std::string::npos) {
-    // Of the other family, or with the name of an interface: the system knows what to say.
+    // Of the other family, or no address after all: the system knows what to say.
     co_return endpoints_of(look_up_number(query.host, query.family), query);
   }
   const Result<std::string> hosts = read_small_file(hosts_path_.c_str(), hosts_size_max);

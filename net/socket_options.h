@@ -66,6 +66,7 @@ struct SocketOptions {
   static constexpr SwitchOption multicast_loop_v4{SocketOption::multicast_loop_v4};
   static constexpr SwitchOption multicast_loop_v6{SocketOption::multicast_loop_v6};
   static constexpr NumberOption multicast_interface_v6{SocketOption::multicast_interface_v6};
+  static constexpr SwitchOption receive_credentials{SocketOption::receive_credentials};  // local: see UnixDatagram
   static constexpr SwitchOption receive_segments{SocketOption::receive_segments};  // UDP: several datagrams at once
 };
 

@@ -1,5 +1,6 @@
 #include <gyre/net/udp_socket.h>
 
+#include <gyre/platform/reported_error.h>
 #include <gyre/platform/socket.h>
 
 namespace gyre {
@@ -61,6 +62,11 @@ Task<Result<void>> UdpSocket::connect_with(Endpoint peer) {
   if (!is_open()) co_return Error(Errc::closed, OperationKind::connect);
   const Result<void> connected = co_await connect_to(peer);
   co_return connected;
+}
+
+Result<void> UdpSocket::report_errors(bool on) noexcept {
+  if (!is_open()) return not_open();
+  return gyre::report_errors(native(), on);
 }
 
 Result<void> UdpSocket::join_group(const Endpoint& group, std::uint32_t interface) noexcept {

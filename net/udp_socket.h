@@ -44,6 +44,12 @@ class UdpSocket : public DatagramSocket, public SocketAccess<UdpSocket> {
     return {output(), bytes, to, segment_size};
   }
 
+  // From now on what the network says of a datagram that came to nobody (ICMP) is told, also of a socket that is not
+  // connected: once, as the error of a receive or a send, whose place() is that datagram's destination. (A send that
+  // tells of another destination than its own has sent nothing.) Nothing of this is fatal to the socket: go on.
+  // Errors: function_not_supported (all systems but Linux).
+  [[nodiscard]] Result<void> report_errors(bool on = true) noexcept;
+
   // Joins or leaves a multicast group; `interface` is an interface's number, 0 lets the system choose.
   // Errors: address_in_use (joined already), address_not_available, no_such_device, invalid_argument.
   [[nodiscard]] Result<void> join_group(const Endpoint& group, std::uint32_t interface = 0) noexcept;

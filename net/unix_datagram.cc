@@ -1,5 +1,9 @@
 #include <gyre/net/unix_datagram.h>
 
+#include <algorithm>
+#include <array>
+
+#include <gyre/platform/control_data.h>
 #include <gyre/platform/socket.h>
 
 namespace gyre {
@@ -47,6 +51,53 @@ Result<UnixDatagram> UnixDatagram::adopt(UniqueFd socket) {
   const Result<void> attached = adopted.attach(std::move(socket), DescriptorKind::socket);
   if (!attached) return attached.error();
   return adopted;
+}
+
+Task<Result<void>> UnixDatagram::send_with(std::span<const std::byte> bytes,
+                                           std::span<const NativeDescriptor> descriptors, Endpoint to) {
+  alignas(8) std::array<std::byte, descriptors_room(passed_descriptors_max)> control;
+  IoSlice slice{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  Message message;
+  message.slices = &slice;
+  message.slices_count = 1;
+  message.address = to.address().size != 0 ? &to.address() : nullptr;
+  message.control = control.data();
+  message.control_size = pack_descriptors(control, descriptors);
+  const Result<std::size_t> sent =
+      co_await detail::TransferAwaiter<OperationKind::send_message>(output(), &message, 0);
+  if (sent) co_return Result<void>{};
+  co_return message.address != nullptr ? sent.error().at(to.place()) : sent.error();
+}
+
+Task<Result<DatagramAndDescriptors>> UnixDatagram::receive_with(std::span<std::byte> buffer,
+                                                                std::span<UniqueFd> descriptors) {
+  alignas(8) std::array<std::byte, descriptors_room(passed_descriptors_max) + credentials_room> control;
+  SocketAddress from;
+  IoSlice slice{buffer.data(), buffer.size()};
+  Message message;
+  message.slices = &slice;
+  message.slices_count = 1;
+  message.address = &from;
+  message.control = control.data();
+  message.control_size = control.size();
+  const Result<std::size_t> received =
+      co_await detail::TransferAwaiter<OperationKind::receive_message>(input(), &message, 0);
+  if (!received) co_return received.error();
+  const auto beside = std::span<const std::byte>(control).first(message.control_size);
+  DatagramAndDescriptors datagram;
+  datagram.size = *received;
+  datagram.from = Endpoint(from);
+  datagram.truncated = (message.flags & message_truncated) != 0;
+  const std::size_t count = unpack_descriptors(beside, descriptors);
+  datagram.descriptors = std::min(count, descriptors.size());
+  datagram.lost_some = count > descriptors.size() || (message.flags & message_control_truncated) != 0;
+  datagram.sender = find_credentials(beside);
+  co_return datagram;
+}
+
+Result<PeerCredentials> UnixDatagram::credentials() const noexcept {
+  if (!is_open()) return Error(Errc::closed, OperationKind::get_option);
+  return peer_credentials(native());
 }
 
 Task<Result<void>> UnixDatagram::close() {

@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
+#include <gyre/platform/socket.h>
 #include <gyre/platform/unique_fd.h>
 
 namespace gyre {
@@ -14,6 +16,8 @@ namespace gyre {
 // Descriptors that one message of a local socket may carry, and the room that `count` of them take.
 inline constexpr std::size_t passed_descriptors_max = 253;
 constexpr std::size_t descriptors_room(std::size_t count) noexcept { return 16 + (count * 4 + 7) / 8 * 8; }
+// Room for the credentials of a message's sender.
+inline constexpr std::size_t credentials_room = 32;
 // Room for the size of a datagram's segments.
 inline constexpr std::size_t segment_size_room = 24;
 
@@ -23,6 +27,9 @@ std::size_t pack_descriptors(std::span<std::byte> room, std::span<const NativeDe
 // Takes the descriptors out of received control data; those for which there is no room in `out` are closed. Returns how
 // many there were. To be called once for each message, also if nobody wants them.
 std::size_t unpack_descriptors(std::span<const std::byte> control, std::span<UniqueFd> out) noexcept;
+
+// Who has sent the message; none unless its receiver has asked for that (SocketOption::receive_credentials).
+std::optional<PeerCredentials> find_credentials(std::span<const std::byte> control) noexcept;
 
 // Writes control data that cut what is sent into datagrams of `size` bytes (UDP_SEGMENT, Linux 4.18). Returns the size.
 std::size_t pack_segment_size(std::span<std::byte> room, std::uint16_t size) noexcept;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/control_parts_posix.h>
 
 namespace gyre {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 static_assert(sizeof(int) == 4);
 static_assert(descriptors_room(1) >= CMSG_SPACE(sizeof(int)));
 static_assert(descriptors_room(passed_descriptors_max) >= CMSG_SPACE(passed_descriptors_max * sizeof(int)));
+static_assert(credentials_room >= CMSG_SPACE(sizeof(ucred)));
 static_assert(segment_size_room >= CMSG_SPACE(sizeof(std::uint16_t)));
 
 // Newer than some headers.
@@ -32,19 +34,6 @@ std::size_t pack(std::span<std::byte> room, int level, int type, const void* dat
   return CMSG_SPACE(size);
 }
 
-// Calls visit(level, type, data) for each part. What is cut short or makes no sense ends the walk.
-template <typename Visit>
-void for_each_part(std::span<const std::byte> control, Visit&& visit) noexcept {
-  while (control.size() >= CMSG_LEN(0)) {
-    cmsghdr header;
-    std::memcpy(&header, control.data(), sizeof(header));
-    const auto size = static_cast<std::size_t>(header.cmsg_len);
-    if (size < CMSG_LEN(0) || size > control.size()) return;
-    visit(header.cmsg_level, header.cmsg_type, control.subspan(CMSG_LEN(0), size - CMSG_LEN(0)));
-    control = control.subspan(std::min(control.size(), CMSG_SPACE(size - CMSG_LEN(0))));
-  }
-}
-
 }  // namespace
 
 std::size_t pack_descriptors(std::span<std::byte> room, std::span<const NativeDescriptor> descriptors) noexcept {
@@ -58,7 +47,7 @@ std::size_t pack_descriptors(std::span<std::byte> room, std::span<const NativeDe
 
 std::size_t unpack_descriptors(std::span<const std::byte> control, std::span<UniqueFd> out) noexcept {
   std::size_t count = 0;
-  for_each_part(control, [&](int level, int type, std::span<const std::byte> data) {
+  for_each_control_part(control, [&](int level, int type, std::span<const std::byte> data) {
     if (level != SOL_SOCKET || type != SCM_RIGHTS) return;
     for (; data.size() >= sizeof(int); data = data.subspan(sizeof(int))) {
       int number = -1;
@@ -71,13 +60,24 @@ std::size_t unpack_descriptors(std::span<const std::byte> control, std::span<Uni
   return count;
 }
 
+std::optional<PeerCredentials> find_credentials(std::span<const std::byte> control) noexcept {
+  std::optional<PeerCredentials> found;
+  for_each_control_part(control, [&](int level, int type, std::span<const std::byte> data) {
+    ucred native{};
+    if (level != SOL_SOCKET || type != SCM_CREDENTIALS || data.size() < sizeof(native)) return;
+    std::memcpy(&native, data.data(), sizeof(native));
+    found = PeerCredentials{.process = native.pid, .user = native.uid, .group = native.gid};
+  });
+  return found;
+}
+
 std::size_t pack_segment_size(std::span<std::byte> room, std::uint16_t size) noexcept {
   return pack(room, IPPROTO_UDP, udp_segment, &size, sizeof(size));
 }
 
 std::size_t find_segment_size(std::span<const std::byte> control) noexcept {
   int found = 0;
-  for_each_part(control, [&](int level, int type, std::span<const std::byte> data) {
+  for_each_control_part(control, [&](int level, int type, std::span<const std::byte> data) {
     if (level == IPPROTO_UDP && type == udp_gro && data.size() >= sizeof(found)) {
       std::memcpy(&found, data.data(), sizeof(found));
     }

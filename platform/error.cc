@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include <gyre/platform/error_text.h>
+#include <gyre/platform/network_interface.h>
 
 namespace gyre {
 namespace {
@@ -212,6 +213,17 @@ void append_ipv6(std::string& out, const std::uint8_t* bytes) {
   }
 }
 
+// By its interface's name, as people know it, where that says the same as the number.
+void append_zone(std::string& out, std::uint32_t scope) {
+  out += '%';
+  const InterfaceName name = interface_name(scope);
+  if (is_interface_name(name.view())) {
+    out += name.view();
+  } else {
+    append_number(out, scope);
+  }
+}
+
 std::uint32_t read_big_endian(const std::uint8_t* bytes, int count) noexcept {
   std::uint32_t value = 0;
   for (int i = 0; i < count; ++i) value = value << 8 | bytes[i];
@@ -336,10 +348,7 @@ std::string Place::to_string() const {
       out += '[';
       append_ipv6(out, bytes_);
       const std::uint32_t scope = read_big_endian(bytes_ + 18, 4);
-      if (scope != 0) {
-        out += '%';
-        append_number(out, scope);
-      }
+      if (scope != 0) append_zone(out, scope);
       out += "]:";
       append_number(out, read_big_endian(bytes_ + 16, 2));
       break;

@@ -109,7 +109,7 @@ class Place {
   static Place text(std::string_view text) noexcept;
 
   Kind kind() const noexcept { return kind_; }
-  // "127.0.0.1:80", "[::1]:80", "[fe80::1%2]:80", "/run/app.sock", "…longer/than/that.sock"; empty for none.
+  // "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" (or the number, once the interface is gone), "/run/app.sock", "…longer/than/that.sock"; empty for none.
   std::string to_string() const;
 
   friend bool operator==(const Place&, const Place&) noexcept = default;

@@ -112,6 +112,7 @@ enum class SocketOption : std::uint8_t {
   multicast_interface_v6,  // interface number
   packet_info_v4,       // switch: received datagrams say where they were sent to
   packet_info_v6,       // switch
+  receive_credentials,  // switch: messages of local sockets say who has sent them
   receive_segments,     // switch: datagrams of one sender are received several at once (UDP_GRO)
   type,                 // read only: SocketType
   listening,            // read only: switch

@@ -95,6 +95,7 @@ NativeOption native_option(SocketOption option) noexcept {
     case SocketOption::multicast_interface_v6: return {IPPROTO_IPV6, IPV6_MULTICAST_IF};
     case SocketOption::packet_info_v4: return {IPPROTO_IP, IP_PKTINFO};
     case SocketOption::packet_info_v6: return {IPPROTO_IPV6, IPV6_RECVPKTINFO};
+    case SocketOption::receive_credentials: return {SOL_SOCKET, SO_PASSCRED};
     case SocketOption::receive_segments: return {IPPROTO_UDP, 104};  // UDP_GRO, newer than some headers
     case SocketOption::type: return {SOL_SOCKET, SO_TYPE};
     case SocketOption::listening: return {SOL_SOCKET, SO_ACCEPTCONN};

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <gyre/platform/network_interface.h>
+
 #include "support/random_cancel.h"
 
 namespace gyre {
@@ -41,8 +43,8 @@ TEST(EndpointTest, NamedConstructorsSayWhatTheyAre) {
 }
 
 TEST(EndpointTest, WithPortChangesOnlyThePort) {
-  const Endpoint zoned = parsed("[fe80::1%7]:80");
-  EXPECT_EQ(zoned.with_port(81).to_string(), "[fe80::1%7]:81");
+  const Endpoint zoned = parsed("[fe80::1%4000000007]:80");
+  EXPECT_EQ(zoned.with_port(81).to_string(), "[fe80::1%4000000007]:81");
   EXPECT_EQ(zoned.port(), 80);
   EXPECT_EQ(parsed("192.0.2.1:1").with_port(0).to_string(), "192.0.2.1:0");
 }
@@ -68,7 +70,7 @@ TEST_P(CanonicalEndpointTest, PrintsWhatItWasReadFrom) {
 INSTANTIATE_TEST_SUITE_P(
     All, CanonicalEndpointTest,
     ::testing::Values("0.0.0.0:0", "255.255.255.255:65535", "192.0.2.1:80", "[::]:80", "[::1]:80",
-                      "[1::]:1", "[2001:db8::1]:443", "[2001:db8:1:2:3:4:5:6]:443", "[fe80::1%2]:80",
+                      "[1::]:1", "[2001:db8::1]:443", "[2001:db8:1:2:3:4:5:6]:443", "[fe80::1%4000000002]:80",
                       "[fe80::1%4294967295]:80", "[1:0:2::3]:5", "[::ffff:192.0.2.1]:80",
                       "[1:2:3:4:5:6:7:0]:9", "unix:/run/app.sock", "unix:relative", "unix:@name",
                       "unix:@with:colon and blank", "unix:./@file", "unix:[::1]:80"),
@@ -88,9 +90,9 @@ TEST(EndpointTest, ReadsABareIpAddress) {
   const Result<Endpoint> v4 = Endpoint::parse_ip("192.0.2.1", 80);
   ASSERT_TRUE(v4.has_value());
   EXPECT_EQ(v4->to_string(), "192.0.2.1:80");
-  const Result<Endpoint> v6 = Endpoint::parse_ip("fe80::1%3", 80);
+  const Result<Endpoint> v6 = Endpoint::parse_ip("fe80::1%4000000003", 80);
   ASSERT_TRUE(v6.has_value());
-  EXPECT_EQ(v6->to_string(), "[fe80::1%3]:80");
+  EXPECT_EQ(v6->to_string(), "[fe80::1%4000000003]:80");
   for (const std::string_view bad : {"", "[::1]", "192.0.2.1:80", "host", "1.2.3", "192.0.2.1%1"}) {
     EXPECT_EQ(Endpoint::parse_ip(bad, 80).error(), Errc::malformed) << bad;
   }
@@ -126,11 +128,65 @@ INSTANTIATE_TEST_SUITE_P(
         "[::-1]:80", "[ ::1]:80", "[::1 ]:80", "[::1.2.3]:80", "[::1.2.3.4.5]:80", "[1.2.3.4::]:80",
         "[::1.2.3.4:5]:80", "[1:2:3:4:5:6:7:1.2.3.4]:80", "[::256.1.1.1]:80",
         // Zones.
-        "[fe80::1%]:80", "[fe80::1%0]:80", "[fe80::1%01]:80", "[fe80::1%-1]:80",
-        "[fe80::1%4294967296]:80", "[fe80::1%1%1]:80", "[fe80::1%eth 0]:80", "[%1]:80",
+        "[fe80::1%]:80", "[fe80::1%0]:80", "[fe80::1%01]:80", "[fe80::1%a/b]:80",
+        "[fe80::1%4294967296]:80", "[fe80::1%1%1]:80", "[fe80::1%eth 0]:80", "[fe80::1%e]0]:80", "[%1]:80",
+        "[fe80::1%a:b]:80", "[fe80::1%lo%lo]:80", "[fe80::1%\x7f]:80", "[fe80:::1%lo]:80", "192.0.2.1%lo:80",
         // Names, and prefixes that are nearly right.
         "localhost:80", "*:80", "unix/run/app.sock", "Unix:/run/app.sock", "tcp://127.0.0.1:80"),
     [](const auto& parameter) { return "n" + std::to_string(parameter.index); });
+
+// --- Zones -----------------------------------------------------------------------------------------------------------
+
+// An interface of this machine.
+struct Interface {
+  std::uint32_t number = 0;
+  std::string name;
+};
+Interface any_interface() {
+  for (std::uint32_t number = 1; number < 1000; ++number) {
+    const InterfaceName name = interface_name(number);
+    if (is_interface_name(name.view())) return {number, std::string(name.view())};
+  }
+  return {};
+}
+
+TEST(EndpointTest, ZonesAreReadByNameAndByNumberAndPrintedByName) {
+  const Interface interface = any_interface();
+  if (interface.number == 0) GTEST_SKIP() << "no interface";
+  EXPECT_EQ(interface_number(interface.name).value_or(0U), interface.number);
+  const std::string text = "[fe80::1%" + interface.name + "]:80";
+  const Endpoint by_name = parsed(text);
+  EXPECT_EQ(parse_address(by_name.address()).scope, interface.number);
+  EXPECT_EQ(by_name.to_string(), text);
+  EXPECT_EQ(by_name.place().to_string(), text);
+  EXPECT_EQ(parsed("[fe80::1%" + std::to_string(interface.number) + "]:80"), by_name);
+  EXPECT_EQ(Endpoint::parse_ip("fe80::1%" + interface.name, 80).value_or(Endpoint()), by_name);
+  EXPECT_EQ(by_name.with_port(81).to_string(), "[fe80::1%" + interface.name + "]:81");
+}
+
+TEST(EndpointTest, AZoneThatIsNotHereIsNoSuchDevice) {
+  for (const std::string_view zone : {"gyre-none", "-1", "4x", "nobody-has-a-name-as-long-as-this", "_"}) {
+    const std::string ip = "fe80::1%" + std::string(zone);
+    const Result<Endpoint> endpoint = Endpoint::parse("[" + ip + "]:80");
+    EXPECT_EQ(endpoint.error(), std::errc::no_such_device) << ip;
+    EXPECT_EQ(endpoint.error().operation(), OperationKind::address);
+    EXPECT_EQ(endpoint.error().place(), Place::text("[" + ip + "]:80"));
+    EXPECT_EQ(Endpoint::parse_ip(ip, 80).error().place(), Place::text(ip));
+  }
+  EXPECT_EQ(interface_number("gyre-none").error(), std::errc::no_such_device);
+  EXPECT_EQ(interface_number("").error(), std::errc::no_such_device);
+  EXPECT_TRUE(interface_name(0).view().empty());
+  EXPECT_TRUE(interface_name(4'000'000'000).view().empty());
+}
+
+TEST(EndpointTest, NamesThatWouldNotReadBackAreNoZones) {
+  for (const std::string_view name : {"", "1", "007", "a b", "a:b", "a/b", "a%b", "a[", "a]", "a\n", "\x01"}) {
+    EXPECT_FALSE(is_interface_name(name)) << name;
+  }
+  for (const std::string_view name : {"lo", "eth0", "4g", "wlp0s20f3", "br-1234", "en0.100", "Ethernet"}) {
+    EXPECT_TRUE(is_interface_name(name)) << name;
+  }
+}
 
 // --- Local endpoints -------------------------------------------------------------------------------------------------
 

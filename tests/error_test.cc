@@ -181,7 +181,7 @@ TEST(PlaceTest, PrintsIpv6AsRfc5952Says) {
   EXPECT_EQ(ipv6({1, 2, 3, 4, 5, 6, 7, 8}).to_string(), "[1:2:3:4:5:6:7:8]:80");
   EXPECT_EQ(ipv6({1, 0, 0, 0, 0, 0, 0, 0}).to_string(), "[1::]:80");
   EXPECT_EQ(ipv6({0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0201}).to_string(), "[::ffff:192.0.2.1]:80");
-  EXPECT_EQ(ipv6({0xfe80, 0, 0, 0, 0, 0, 0, 1}, 443, 2).to_string(), "[fe80::1%2]:443");
+  EXPECT_EQ(ipv6({0xfe80, 0, 0, 0, 0, 0, 0, 1}, 443, 4'000'000'002).to_string(), "[fe80::1%4000000002]:443");
   EXPECT_EQ(ipv6({0xfe80}, 1, 0xffffffff).to_string(), "[fe80::%4294967295]:1");
 }
 

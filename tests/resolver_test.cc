@@ -87,7 +87,7 @@ Task<void> literals() {
   };
   constexpr std::array<Case, 4> cases = {Case{"192.0.2.1", "192.0.2.1:80"}, Case{"::1", "[::1]:80"},
                                          Case{"2001:db8::1", "[2001:db8::1]:80"},
-                                         Case{"fe80::1%1", "[fe80::1%1]:80"}};
+                                         Case{"fe80::1%4000000001", "[fe80::1%4000000001]:80"}};
   for (const Case& each : cases) {
     const Result<std::vector<Endpoint>> answer = co_await resolve(each.host, 80);
     EXPECT_FALSE(error_of(answer)) << each.host;
@@ -120,6 +120,15 @@ Task<void> no_names() {
     EXPECT_EQ(error_of(answer).operation(), OperationKind::resolve);
   }
 }
+
+// C-162: zones.
+Task<void> in_no_zone() {
+  const Result<std::vector<Endpoint>> answer = co_await resolve("fe80::1%gyre-none", 80);
+  EXPECT_EQ(error_of(answer), std::errc::no_such_device);
+  EXPECT_EQ(error_of(answer).to_string(), "resolve fe80::1%gyre-none: no such device");
+}
+
+TEST_P(ResolverTest, AddressInAZoneThatIsNotHereSaysSo) { EXPECT_TRUE(run(in_no_zone())); }
 
 TEST_P(ResolverTest, WhatCanBeNoNameIsMalformed) { EXPECT_TRUE(run(no_names())); }
 

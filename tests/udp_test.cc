@@ -1,9 +1,7 @@
-// Datagrams over UDP and local sockets, on every backend. The ids in comments are those of the conformance list.
+// Datagrams over UDP, on every backend. The ids in comments are those of the conformance list.
 #include <gyre/net/udp_socket.h>
-#include <gyre/net/unix_datagram.h>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -306,6 +304,207 @@ Task<void> send_in_segments() {
 }
 TEST_P(UdpTest, SegmentsAreCutAndJoinedByTheKernel) { run(send_in_segments()); }
 
+// A coalesced datagram of a batch says how to take it apart, and goes back as it came.
+Task<void> segments_in_batches() {
+  Open client = co_await open_udp();
+  Open server = co_await open_udp();
+  const Result<void> joins = server.socket.set_option(SocketOptions::receive_segments, true);
+  if (!joins) {
+    EXPECT_EQ(joins.error(), std::errc::no_protocol_option);
+    co_return;
+  }
+  EXPECT_TRUE(client.socket.set_option(SocketOptions::receive_segments, true).has_value());
+  const std::string text = pattern(9'500);
+  DatagramBatch out(4, 10'000), in(8, 65'536);
+  EXPECT_TRUE(out.add(bytes_of("first"), server.where));
+  EXPECT_TRUE(out.add_segments(bytes_of(text), 1'000, server.where));
+  EXPECT_FALSE(out.add_segments(bytes_of(pattern(10'001)), 1'000, server.where));
+  EXPECT_TRUE(out.add(bytes_of("last"), server.where));
+  EXPECT_EQ(out.segment_size(0), 0U);
+  EXPECT_EQ(out.segment_size(1), 1'000U);
+  EXPECT_EQ(out.segments(1).size(), 10U);
+  for (std::size_t sent = 0; sent < out.size();) {
+    const Result<std::size_t> count = co_await client.socket.send(out, sent);
+    EXPECT_TRUE(count.has_value() || cannot(count.error())) << count.error();
+    if (!count) co_return;
+    sent += *count;
+  }
+  // There and back again: twelve datagrams, however they were put together.
+  for (UdpSocket* receiver : {&server.socket, &client.socket}) {
+    std::vector<std::string> datagrams;
+    while (datagrams.size() < 12) {
+      const Result<std::size_t> count = co_await receiver->receive(in);
+      EXPECT_TRUE(count.has_value());
+      if (!count) co_return;
+      for (std::size_t i = 0; i < *count; ++i) {
+        EXPECT_FALSE(in.is_truncated(i));
+        for (const std::span<const std::byte> datagram : in.segments(i)) datagrams.push_back(text_of(datagram));
+      }
+      for (std::size_t back = 0; receiver == &server.socket && back < in.size();) {
+        const Result<std::size_t> sent = co_await receiver->send(in, back);
+        EXPECT_TRUE(sent.has_value());
+        if (!sent) co_return;
+        back += *sent;
+      }
+    }
+    EXPECT_EQ(datagrams.size(), 12U);
+    EXPECT_EQ(datagrams.front(), "first");
+    EXPECT_EQ(datagrams.back(), "last");
+    for (std::size_t i = 0; i < 10; ++i) EXPECT_TRUE(datagrams[i + 1] == text.substr(i * 1'000, 1'000)) << i;
+  }
+}
+TEST_P(UdpTest, BatchesCarrySegmentsThereAndBack) { run(segments_in_batches()); }
+
+TEST(DatagramSegmentsTest, CutsWhatWasReceivedTogether) {
+  const auto pieces = [](std::string_view text, std::size_t size) {
+    std::string shown;
+    const DatagramSegments segments(bytes_of(text), size);
+    std::size_t count = 0;
+    for (const std::span<const std::byte> piece : segments) {
+      EXPECT_EQ(piece.data(), segments[count++].data());
+      shown += "[" + text_of(piece) + "]";
+    }
+    EXPECT_EQ(count, segments.size());
+    return shown;
+  };
+  EXPECT_EQ(pieces("abcdefgh", 3), "[abc][def][gh]");
+  EXPECT_EQ(pieces("abcdef", 3), "[abc][def]");
+  EXPECT_EQ(pieces("abc", 3), "[abc]");
+  EXPECT_EQ(pieces("ab", 3), "[ab]");
+  EXPECT_EQ(pieces("abc", 1), "[a][b][c]");
+  EXPECT_EQ(pieces("abc", 0), "[abc]");
+  EXPECT_EQ(pieces("", 0), "[]");
+  EXPECT_EQ(pieces("", 3), "[]");
+}
+
+// --- What the network says -------------------------------------------------------------------------------------------
+
+// Where nobody listens.
+Task<Endpoint> nowhere(Endpoint like) {
+  Open closed = co_await open_udp(like);
+  co_return closed.where;
+}
+
+// C-045 for a socket that sends to many: each refusal is told once, with the destination, and the socket goes on.
+Task<void> hear_of_refusals(Endpoint like, bool in_batches) {
+  Open sender = co_await open_udp(like);
+  Open good = co_await open_udp(like);
+  const Result<void> asked = sender.socket.report_errors();
+  if (!asked) {
+    EXPECT_EQ(asked.error(), std::errc::function_not_supported);
+    co_return;
+  }
+  std::array<std::byte, 8> buffer;
+  DatagramBatch batch(2, 8);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Endpoint> nobody;
+    for (int i = 0; i < 3; ++i) nobody.push_back(co_await nowhere(like));
+    std::size_t told = 0;
+    const auto note = [&](const Error& error) {
+      EXPECT_EQ(error, std::errc::connection_refused);
+      EXPECT_EQ(error.place(), nobody[told].place()) << error;
+      ++told;
+    };
+    // A send may be told of the one before, and then has sent nothing.
+    for (std::size_t i = 0; i < nobody.size();) {
+      const Result<void> sent = co_await sender.socket.send_to(bytes_of("anybody?"), nobody[i]);
+      sent ? static_cast<void>(++i) : note(sent.error());
+    }
+    while (told < nobody.size()) {
+      Error error;
+      if (in_batches) {
+        const Result<std::size_t> received = co_await sender.socket.receive(batch);
+        error = received.error();
+      } else {
+        const Result<Datagram> received = co_await sender.socket.receive(buffer);
+        error = received.error();
+      }
+      note(error);
+      if (::testing::Test::HasFailure()) co_return;
+    }
+    co_await send_text(sender.socket, "hello", good.where);
+    const std::string text = co_await receive_text(good.socket);
+    EXPECT_EQ(text, "hello");
+    co_await send_text(good.socket, "back", sender.where);
+    const std::string back = co_await receive_text(sender.socket);
+    EXPECT_EQ(back, "back");
+  }
+}
+TEST_P(UdpTest, EachRefusalIsToldWithItsDestination) {
+  for (const bool in_batches : {false, true}) {
+    run(hear_of_refusals(Endpoint::loopback_v4(0), in_batches));
+    run(hear_of_refusals(Endpoint::loopback_v6(0), in_batches));
+  }
+}
+
+// One that waits to receive is told while it waits, and a datagram that fits nowhere is an error of its own.
+Task<void> receive_error(UdpSocket& socket, std::optional<Error>& told) {
+  std::array<std::byte, 8> buffer;
+  const Result<Datagram> received = co_await socket.receive(buffer);
+  told = received.error();
+}
+Task<void> hear_while_waiting() {
+  Open sender = co_await open_udp();
+  if (!sender.socket.report_errors()) co_return;
+  const Endpoint nobody = co_await nowhere(Endpoint::loopback_v4(0));
+  std::optional<Error> told;
+  TaskGroup group(OnFailure::keep_going);
+  group.spawn(receive_error, sender.socket, told);
+  co_await settle();
+  EXPECT_FALSE(told);
+  co_await send_text(sender.socket, "anybody?", nobody);
+  const Result<void> joined = co_await group.join();
+  EXPECT_TRUE(joined && told);
+  EXPECT_EQ(told->to_string(), "receive message " + nobody.to_string() + ": connection refused");
+  const std::string much(70'000, 'x');
+  const Result<void> sent = co_await sender.socket.send_to(bytes_of(much), nobody);
+  EXPECT_EQ(sent.error(), std::errc::message_size);
+  EXPECT_EQ(sent.error().place(), nobody.place());
+  co_await send_text(sender.socket, "to itself", sender.where);
+  const std::string text = co_await receive_text(sender.socket);
+  EXPECT_EQ(text, "to itself");
+}
+TEST_P(UdpTest, ARefusalEndsAReceiveThatWaits) { run(hear_while_waiting()); }
+
+// Of a batch that is sent to nobody, too: the datagrams behind go all the same, and nothing spins.
+Task<void> send_batches_to_nobody() {
+  Open sender = co_await open_udp();
+  Open good = co_await open_udp();
+  if (!sender.socket.report_errors()) co_return;
+  const Endpoint nobody = co_await nowhere(Endpoint::loopback_v4(0));
+  DatagramBatch batch(6, 8);
+  for (int i = 0; i < 6; ++i) EXPECT_TRUE(batch.add(bytes_of(std::to_string(i)), i % 2 == 0 ? nobody : good.where));
+  int refusals = 0;
+  for (std::size_t sent = 0; sent < batch.size();) {
+    const Result<std::size_t> count = co_await sender.socket.send(batch, sent);
+    if (!count) {
+      EXPECT_EQ(count.error(), std::errc::connection_refused);
+      EXPECT_EQ(count.error().place(), nobody.place());
+      EXPECT_LE(++refusals, 6);
+      if (refusals > 6) co_return;
+      continue;
+    }
+    sent += *count;
+  }
+  for (const std::string expected : {"1", "3", "5"}) {
+    const std::string text = co_await receive_text(good.socket);
+    EXPECT_EQ(text, expected);
+  }
+  // What is left to tell does not hold up a datagram for ever.
+  co_await send_text(good.socket, "back", sender.where);
+  std::array<std::byte, 8> buffer;
+  for (int tries = 0; tries < 7; ++tries) {
+    const Result<Datagram> received = co_await sender.socket.receive(buffer);
+    if (received) {
+      EXPECT_EQ(received->from, good.where);
+      co_return;
+    }
+    EXPECT_EQ(received.error().place(), nobody.place());
+  }
+  ADD_FAILURE() << "more refusals than datagrams";
+}
+TEST_P(UdpTest, RefusalsInTheMiddleOfABatchAreNotFatal) { run(send_batches_to_nobody()); }
+
 Task<void> multicast() {
   const Result<Endpoint> group = Endpoint::parse("239.255.17.3:0");
   Open receiver = co_await open_udp(Endpoint::any_v4(0));
@@ -354,66 +553,10 @@ Task<void> use_closed() {
   const Result<std::size_t> many = co_await open.socket.receive(batch);
   EXPECT_EQ(many.error(), Errc::closed);
   EXPECT_EQ(open.socket.join_group(open.where).error(), Errc::closed);
+  EXPECT_EQ(open.socket.report_errors().error(), Errc::closed);
   EXPECT_EQ(open.socket.local_endpoint().error(), Errc::closed);
 }
 TEST_P(UdpTest, AClosedSocketSaysSo) { run(use_closed()); }
-
-// --- Local datagrams -------------------------------------------------------------------------------------------------
-
-Task<void> local_datagrams(std::string directory) {
-  const Result<Endpoint> one = Endpoint::unix_path(directory + "/one");
-  const Result<Endpoint> two = Endpoint::unix_path(directory + "/two");
-  Result<UnixDatagram> near = co_await UnixDatagram::bind(*one);
-  EXPECT_TRUE(near.has_value());
-  {
-    Result<UnixDatagram> stale = co_await UnixDatagram::bind(*two, {.remove_on_close = false});
-    EXPECT_TRUE(stale.has_value());
-  }
-  Result<UnixDatagram> far = co_await UnixDatagram::bind(*two);
-  EXPECT_TRUE(far.has_value());
-  if (!near || !far) co_return;
-  const Result<UnixDatagram> taken = co_await UnixDatagram::bind(*two);
-  EXPECT_EQ(taken.error(), std::errc::address_in_use);
-  co_await send_text(*near, "hello", *two);
-  std::string buffer(100, '.');
-  const Result<Datagram> received = co_await far->receive(room_in(buffer));
-  EXPECT_TRUE(received && received->from == *one && received->size == 5);
-  Result<UnixDatagram> client = co_await UnixDatagram::connect(*two);
-  EXPECT_TRUE(client.has_value());
-  if (!client) co_return;
-  const Result<void> sent = co_await client->send(bytes_of("nameless"));
-  EXPECT_TRUE(sent.has_value());
-  const std::string text = co_await receive_text(*far);
-  EXPECT_EQ(text, "nameless");
-  const Result<void> closed = co_await far->close();
-  EXPECT_TRUE(closed.has_value());
-  const Result<void> missing = co_await near->send_to(bytes_of("x"), *two);
-  EXPECT_EQ(missing.error(), std::errc::no_such_file_or_directory);
-}
-TEST_P(UdpTest, LocalDatagramsGoByPath) {
-  const TemporaryDirectory directory;
-  run(local_datagrams(directory.path()));
-}
-
-Task<void> fill_a_pair(UnixDatagram& near, int count) {
-  for (int i = 0; i < count; ++i) co_await send_text(near, std::to_string(i), Endpoint());
-}
-// A sender waits for a slow receiver, and nothing is lost.
-Task<void> slow_receiver() {
-  Result<std::pair<UnixDatagram, UnixDatagram>> ends = UnixDatagram::pair();
-  EXPECT_TRUE(ends.has_value());
-  if (!ends) co_return;
-  TaskGroup group;
-  group.spawn(fill_a_pair, ends->first, 1000);
-  co_await settle();
-  for (int i = 0; i < 1000; ++i) {
-    const std::string text = co_await receive_text(ends->second);
-    EXPECT_EQ(text, std::to_string(i));
-  }
-  const Result<void> joined = co_await group.join();
-  EXPECT_TRUE(joined.has_value());
-}
-TEST_P(UdpTest, ALocalSenderWaitsForASlowReceiver) { run(slow_receiver()); }
 
 }  // namespace
 }  // namespace gyre::test
