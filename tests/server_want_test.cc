@@ -1,0 +1,255 @@
+// Server on every backend, when the system has no descriptors or memory left, and after other errors of accept().
+#include <gyre/net/server.h>
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <gyre/platform/fault_plan.h>
+
+#include "support/server_fixture.h"
+
+namespace gyre::test {
+namespace {
+
+using namespace std::chrono_literals;
+using gyre::testing::ManualClock;
+
+GYRE_INSTANTIATE_FOR_EVERY_POLLER(ServerTest);
+
+// Into the backlog of a listener, by a call that opens no descriptor.
+void connect_raw(const UniqueFd& client, const Endpoint& where) {
+  const auto* const address = reinterpret_cast<const sockaddr*>(where.address().bytes);
+  // A ring that an earlier test has closed interrupts this thread's calls; an interrupted connect
+  // goes on by itself.
+  int result = -1;
+  do {
+    result = ::connect(raw(client), address, where.address().size);
+  } while (result < 0 && (errno == EINTR || errno == EALREADY));
+  EXPECT_TRUE(result == 0 || errno == EISCONN) << errno;
+}
+
+class DescriptorsUsedUp {
+ public:
+  DescriptorsUsedUp() {
+    rlimit limit = {};
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+    before_ = limit.rlim_cur;
+    limit.rlim_cur = 64;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) taken_.emplace_back(fd);
+    EXPECT_FALSE(taken_.empty());
+  }
+  DescriptorsUsedUp(const DescriptorsUsedUp&) = delete;
+  DescriptorsUsedUp& operator=(const DescriptorsUsedUp&) = delete;
+  ~DescriptorsUsedUp() {
+    rlimit limit = {};
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = before_;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  }
+
+ private:
+  std::vector<UniqueFd> taken_;
+  rlim_t before_ = 0;
+};
+
+Task<void> survives_want(ManualClock& clock) {
+  ServerOptions options;
+  options.back_off_first = 5ms;
+  options.back_off_max = 1s;
+  Server server(options);
+  const Endpoint where = co_await listen_somewhere(server);
+  TaskGroup group;
+  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  const UniqueFd client = tcp_socket();
+  {
+    const NoMoreDescriptors want;
+    connect_raw(client, where);
+    const auto done = [&] { return server.stats().back_offs == 1; };
+    const bool noticed = co_await until(done);
+    EXPECT_TRUE(noticed);
+    // Time stands still, so nothing is tried: no spin.
+    co_await settle();
+    EXPECT_EQ(server.stats().back_offs, 1U);
+    // Ten seconds: 5, 10, ... 640 ms, then one a second. Besides looking whether there is something (which this test
+    // makes it do ten times in each step) it calls the system only to try again.
+    const PollerStats before = this_reactor().poller().stats();
+    for (int i = 0; i < 10'000; i += 5) {
+      clock.advance(5ms);
+      co_await settle();
+    }
+    const PollerStats after = this_reactor().poller().stats();
+    const std::uint64_t looks = after.waits - before.waits + after.interrupted_waits - before.interrupted_waits;
+    EXPECT_LE(after.system_calls - before.system_calls, looks + 4 * server.stats().back_offs);
+    EXPECT_LE(after.completions - before.completions, 2 * server.stats().back_offs);
+    EXPECT_GE(server.stats().back_offs, 12U);
+    EXPECT_LE(server.stats().back_offs, 20U);
+    EXPECT_EQ(server.stats().accepted, 0U);
+  }
+  clock.advance(1s);
+  const auto done = [&] { return server.stats().accepted == 1; };
+  const bool recovered = co_await until(done);
+  EXPECT_TRUE(recovered);
+  TcpStream fresh = co_await connect_to(where);
+  const bool served = co_await is_served(fresh, "well again");
+  EXPECT_TRUE(served);
+  server.abort();
+  static_cast<void>(co_await group.join());
+}
+
+TEST_P(ServerTest, BacksOffWithoutDescriptorsAndRecoversFully) {
+  use_manual_clock();
+  EXPECT_TRUE(run(survives_want(clock_)));
+}
+
+// What the want costs: sleeps, system calls and completions between its beginning and its end.
+struct Cost {
+  std::uint64_t sleeps = 0;
+  std::uint64_t system_calls = 0;
+  std::uint64_t completions = 0;
+  std::uint64_t back_offs = 0;
+};
+
+Task<void> rests_in_want(Cost* cost) {
+  Server server;
+  const Endpoint where = co_await listen_somewhere(server);
+  TaskGroup group;
+  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  const UniqueFd client = tcp_socket();
+  {
+    const NoMoreDescriptors want;
+    connect_raw(client, where);
+    const auto done = [&] { return server.stats().back_offs > 0; };
+    const bool noticed = co_await until(done);
+    EXPECT_TRUE(noticed);
+    const PollerStats before = this_reactor().poller().stats();
+    static_cast<void>(co_await sleep(150ms));
+    const PollerStats after = this_reactor().poller().stats();
+    *cost = {.sleeps = after.blocking_waits - before.blocking_waits,
+             .system_calls = after.system_calls - before.system_calls - (after.interrupted_waits - before.interrupted_waits),
+             .completions = after.completions - before.completions,
+             .back_offs = server.stats().back_offs};
+  }
+  server.abort();
+  static_cast<void>(co_await group.join());
+}
+
+// Counted, not timed: a spin is thousands of system calls, whatever else the machine does. In 150 ms and more there are
+// five pauses or some more (5, 10, 20, 40, 80 ms ...), each with its try, and the end of the sleep.
+TEST_P(ServerTest, UsesNextToNoProcessorTimeWithoutDescriptors) {
+  Cost cost;
+  EXPECT_TRUE(run(rests_in_want(&cost)));
+  EXPECT_GE(cost.back_offs, 4U);
+  EXPECT_LE(cost.back_offs, 20U);
+  EXPECT_LE(cost.completions, 2 * cost.back_offs);
+  EXPECT_LE(cost.sleeps, 3 * cost.back_offs + 10) << "it wakes for nothing";
+  EXPECT_LE(cost.system_calls, 10 * cost.back_offs + 50) << "it spins";
+}
+
+Task<void> accepts_again_when_one_ends() {
+  ServerOptions options;
+  options.back_off_first = 1h;  // never, by this test's clock
+  options.back_off_max = 1h;
+  Server server(options);
+  const Endpoint where = co_await listen_somewhere(server);
+  TaskGroup group;
+  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  TcpStream first = co_await connect_to(where);
+  const bool served = co_await is_served(first, "first");
+  EXPECT_TRUE(served);
+  const UniqueFd second = tcp_socket();
+  {
+    // Every number is taken, and one that is given back can be used again.
+    const DescriptorsUsedUp want;
+    connect_raw(second, where);
+    const auto done = [&] { return server.stats().back_offs > 0; };
+    const bool noticed = co_await until(done);
+    EXPECT_TRUE(noticed);
+    const Result<void> closing = first.shutdown();
+    EXPECT_TRUE(closing);
+    const auto two = [&] { return server.stats().accepted == 2; };
+    const bool accepted = co_await until(two);
+    EXPECT_TRUE(accepted);
+  }
+  server.abort();
+  static_cast<void>(co_await group.join());
+}
+
+TEST_P(ServerTest, TriesAgainAtOnceWhenAConnectionOfItsOwnEnds) {
+  use_manual_clock();
+  EXPECT_TRUE(run(accepts_again_when_one_ends()));
+}
+
+// Each error that accept() may report, once and eighty times in a row: afterwards the server
+// serves.
+Task<void> survives_accept_errors(ManualClock& clock, int error, std::uint64_t times) {
+  Server server;
+  const Endpoint where = co_await listen_somewhere(server);
+  sys::FaultPlan plan;
+  plan.add(sys::FaultRule{
+      .number = SYS_accept4, .times = times, .fault = {sys::Fault::Kind::fail, error}});
+  TaskGroup group;
+  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  {
+    const sys::FaultScope scope(plan);
+    const UniqueFd client = tcp_socket();
+    connect_raw(client, where);
+    for (std::uint64_t i = 0; i < 100 + 2 * times && plan.hits() < times; ++i) {
+      clock.advance(1s);
+      co_await settle();
+    }
+    EXPECT_EQ(plan.hits(), times) << error;
+  }
+  clock.advance(1s);
+  TcpStream stream = co_await connect_to(where);
+  const bool served = co_await is_served(stream, "still there");
+  EXPECT_TRUE(served) << error;
+  server.abort();
+  static_cast<void>(co_await group.join());
+}
+
+// On epoll only: a ring's answer that is replaced hides a descriptor that the kernel has made.
+class ServerAcceptErrorTest : public ServerTest {};
+
+INSTANTIATE_TEST_SUITE_P(Poller, ServerAcceptErrorTest, ::testing::Values(backends[0]),
+                         backend_label);
+
+TEST_P(ServerAcceptErrorTest, IsSurvived) {
+  use_manual_clock();
+  for (const int error : {ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, ENETDOWN,
+                          ENOPROTOOPT, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT}) {
+    for (const std::uint64_t times : {std::uint64_t{1}, std::uint64_t{80}}) {
+      EXPECT_TRUE(run(survives_accept_errors(clock_, error, times), far));
+    }
+  }
+}
+
+Task<void> loses_listener(Result<void>* ended) {
+  Server server;
+  Bound socket = tcp_listener();
+  const int listener = raw(socket.fd);
+  const Result<Endpoint> bound = server.listen(std::move(socket.fd));
+  EXPECT_TRUE(bound);
+  TaskGroup group(OnFailure::keep_going);
+  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  co_await settle();
+  EXPECT_EQ(::shutdown(listener, SHUT_RD), 0);
+  *ended = co_await running;
+  static_cast<void>(co_await group.join());
+}
+
+TEST_P(ServerTest, EndsWithTheErrorThatMakesItsLastListenerUseless) {
+  Result<void> ended;
+  EXPECT_TRUE(run(loses_listener(&ended)));
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error(), std::errc::invalid_argument);
+}
+
+}  // namespace
+}  // namespace gyre::test
