@@ -96,6 +96,8 @@ run-tests:
 	+@JOBS=$(JOBS) exec tools/run_tests $(OUT)/results $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
 # What `make test` does not compile.
 build-rest: $(OUT)/libgyre.a $(OUT)/$(SONAME) $(EXAMPLE_PROGRAMS) $(STRESS:%=$(OUT)/tests/%) $(BENCHES:%=$(OUT)/bench/%)
+# The same, and no more than the warnings of it.
+check-rest: $(patsubst %.cc,$(OUT)/%.checked,$(SOURCES) $(EXAMPLE_FILES) $(STRESS:%=tests/%.cc) $(BENCHES:%=bench/%.cc))
 
 bench: ## builds and runs the microbenchmarks (BENCH=full: longer)
 	@CXX='$(CXX)' tools/setup bench
@@ -136,6 +138,10 @@ $(OUT)/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 $(OUT)/pic/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
 	$(SAY)$(COMPILE) -fPIC -MMD -MP -c $< -o $@
+$(OUT)/%.checked: %.cc $(OUT)/flags | $(BUILD)/include/gyre
+	@mkdir -p $(@D)
+	@$(COMPILE) -fsyntax-only $<
+	@touch $@
 $(OUT)/libgyre.a: $(OBJECTS)
 	@rm -f $@; $(AR) rcs $@ $^
 $(OUT)/$(SONAME): $(SOURCES:%.cc=$(OUT)/pic/%.o)
@@ -185,5 +191,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run windows windows-test test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest bench bench-echo bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run windows windows-test test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
