@@ -1,0 +1,342 @@
+// Child processes as POSIX has them: descriptors, signals, groups, scripts, failing system calls, on every poller. The rest
+// is in process_test.cc.
+//
+// The children are /bin/sh, /bin/cat and the like; they and the tests wait for each other by pipes, never by time.
+#include <gyre/net/process.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gyre/platform/fault_plan.h>
+#include <gyre/platform/syscalls_linux.h>
+#include <gyre/reactor/io.h>
+#include <gyre/task/event.h>
+#include <gyre/task/sleep.h>
+#include <gyre/task/task_group.h>
+#include <gyre/task/timeout.h>
+
+#include "support/net_fixture.h"
+#include "support/net_task_fixture.h"
+
+namespace gyre::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+// After each test there is no child of this process, running or dead.
+class ProcessPosixTest : public NetTaskFixture {
+ protected:
+  void TearDown() override {
+    NetTaskFixture::TearDown();
+    siginfo_t info{};
+    EXPECT_EQ(::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT), -1) << "a child is left: " << info.si_pid;
+    EXPECT_EQ(errno, ECHILD);
+  }
+};
+GYRE_INSTANTIATE_FOR_EVERY_POLLER(ProcessPosixTest);
+
+Command shell_with_pipes(std::string line) {
+  Command command = Command::shell(std::move(line));
+  command.input(Stdio::piped()).output(Stdio::piped()).errors(Stdio::piped());
+  return command;
+}
+
+// Reads from `pipe` until it has brought a whole line, without its end.
+Task<std::string> read_line(ProcessPipe& pipe) {
+  std::string line;
+  for (;;) {
+    std::byte byte{};
+    const Result<std::size_t> count = co_await pipe.read(std::span(&byte, 1));
+    if (!count || *count == 0 || byte == std::byte{'\n'}) co_return line;
+    line += static_cast<char>(byte);
+  }
+}
+
+bool is_gone(std::int64_t id) { return ::kill(static_cast<pid_t>(id), 0) == -1 && errno == ESRCH; }
+
+// --- C-171: communicate ---------------------------------------------------------------------------------------------
+
+Task<Result<ProcessOutput>> communicate_with(const Command& command) {
+  Result<Process> process = co_await Process::start(command);
+  if (!process) co_return process.error();
+  co_return co_await process->communicate();
+}
+Task<Result<ProcessOutput>> run_command(const Command& command) { co_return co_await Process::run(command); }
+
+// A grandchild holds the output open; its end is the end of `hold`, which the test has.
+TEST_P(ProcessPosixTest, CommunicateLingersForOutputThatOthersHoldOpenOnlyAsLongAsItIsTold) {
+  const Pipe hold = pipe_pair();
+  Command command = Command::shell("echo here; cat <&3 & exit 0");
+  command.descriptor(3, hold.read_end.get());
+  Task<Result<ProcessOutput>> lingering = Process::run(command, {}, {.linger = 5ms});
+  const Result<ProcessOutput> done = run(std::move(lingering));
+  ASSERT_TRUE(done.has_value()) << done.error();
+  EXPECT_EQ(done->output, "here\n");
+  EXPECT_TRUE(done->status.success());
+}
+
+// --- What a child is given -------------------------------------------------------------------------------------------
+
+TEST_P(ProcessPosixTest, TheChildHasItsArgumentsDirectoryAndEnvironment) {
+  const TemporaryDirectory directory;
+  Command command("sh");
+  command.argument("-c").argument("pwd -P; echo \"$1|$2\"; echo $GYRE_ONE$GYRE_TWO").argument("zero").argument("a b").argument("");
+  command.directory(directory.path()).variable("GYRE_ONE", "old").variable("GYRE_ONE", "x=1").variable("GYRE_TWO", "2");
+  const Result<ProcessOutput> done = run(run_command(command));
+  ASSERT_TRUE(done.has_value()) << done.error();
+  EXPECT_EQ(done->output, directory.path() + "\na b|\nx=12\n");
+
+  Command bare("/usr/bin/env");
+  bare.clear_environment().variable("ONLY", "this");
+  const Result<ProcessOutput> listed = run(run_command(bare));
+  ASSERT_TRUE(listed.has_value()) << listed.error();
+  EXPECT_EQ(listed->output, "ONLY=this\n");
+}
+
+TEST_P(ProcessPosixTest, TheChildHasTheDescriptorsThatItIsGivenAndNoOther) {
+  // Sources and targets overlap on purpose, and one descriptor is not close-on-exec.
+  const UniqueFd first = temporary_file("first");
+  const UniqueFd second = temporary_file("second");
+  const UniqueFd leaked(::dup(raw(first)));
+  ASSERT_FALSE(is_close_on_exec(raw(leaked)));
+  Command command = Command::shell("cat <&3; cat <&4; cat <&9; for f in /proc/self/fd/*; do printf \" ${f##*/}\"; done");
+  const UniqueFd third = temporary_file("third");
+  const int lower = std::min(raw(first), raw(second));
+  ASSERT_GT(lower, 2);
+  ::lseek(raw(first), 0, SEEK_SET);
+  ::lseek(raw(second), 0, SEEK_SET);
+  ::lseek(raw(third), 0, SEEK_SET);
+  command.descriptor(9, third.get()).descriptor(4, first.get()).descriptor(3, second.get());
+  const Result<ProcessOutput> done = run(run_command(command));
+  ASSERT_TRUE(done.has_value()) << done.error();
+  EXPECT_EQ(done->errors, "");
+  // The shell itself opens the folder that it lists.
+  EXPECT_TRUE(done->output.starts_with("secondfirstthird 0 1 2 3 4 ")) << done->output;
+  EXPECT_TRUE(done->output.ends_with(" 9")) << done->output;
+  EXPECT_EQ(done->output.find(" " + std::to_string(raw(leaked)) + " "), std::string::npos) << done->output;
+}
+
+// The pipes of the start itself then have the number 0.
+TEST_P(ProcessPosixTest, AParentWithoutStandardInputStartsChildrenWithout) {
+  const UniqueFd kept(::fcntl(0, F_DUPFD_CLOEXEC, 10));
+  ASSERT_GE(raw(kept), 10);
+  ::close(0);
+  Command command = Command::shell("for f in /proc/self/fd/*; do printf \" ${f##*/}\"; done");
+  command.output(Stdio::piped());
+  Task<Result<ProcessOutput>> running = communicate_with(command);
+  const Result<ProcessOutput> done = run(std::move(running));
+  EXPECT_EQ(::dup2(raw(kept), 0), 0);
+  ASSERT_TRUE(done.has_value()) << done.error();
+  // The shell gives the first free number, 0, to the folder that it lists; it is not a pipe of ours, or it would be two.
+  EXPECT_EQ(done->output, " 0 1 2");
+}
+
+TEST_P(ProcessPosixTest, TheChildHasDefaultDispositionsAndNoBlockedSignal) {
+  sigset_t one;
+  sigset_t before;
+  ::sigemptyset(&one);
+  ::sigaddset(&one, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &one, &before);
+  const auto ignored_before = ::signal(SIGUSR2, SIG_IGN);
+  Command command("cat");
+  command.argument("/proc/self/status");
+  const Result<ProcessOutput> done = run(run_command(command));
+  ::signal(SIGUSR2, ignored_before);
+  sigset_t after;
+  ::pthread_sigmask(SIG_SETMASK, &before, &after);
+  EXPECT_TRUE(::sigismember(&after, SIGUSR1)) << "the parent's mask is its own";
+  ASSERT_TRUE(done.has_value()) << done.error();
+  EXPECT_NE(done->output.find("SigBlk:\t0000000000000000"), std::string::npos) << done->output;
+  EXPECT_NE(done->output.find("SigIgn:\t0000000000000000"), std::string::npos) << done->output;
+  EXPECT_NE(done->output.find("SigCgt:\t0000000000000000"), std::string::npos) << done->output;
+}
+
+// The sixth word of /proc/PID/stat is the session, the fifth the group.
+TEST_P(ProcessPosixTest, TheChildMayHaveAGroupOrASessionOfItsOwn) {
+  constexpr const char* line = "read p c s d g i r < /proc/$$/stat; echo $(( p == g )) $(( p == i ))";
+  const struct {
+    ProcessGroup group;
+    const char* says;
+  } cases[] = {{ProcessGroup::inherited, "0 0\n"}, {ProcessGroup::own_group, "1 0\n"}, {ProcessGroup::own_session, "1 1\n"}};
+  for (const auto& [group, says] : cases) {
+    Command command = Command::shell(line);
+    command.group(group);
+    const Result<ProcessOutput> done = run(run_command(command));
+    ASSERT_TRUE(done.has_value()) << done.error();
+    EXPECT_EQ(done->output, says);
+  }
+}
+
+// --- C-172: a start that fails ---------------------------------------------------------------------------------------
+
+Task<Result<Process>> start(const Command& command) { co_return co_await Process::start(command); }
+
+Error start_error(NetTaskFixture&, detail::as_result<Result<Process>> result) {
+  EXPECT_FALSE(result.has_value());
+  return result ? Error(Errc::broken) : result.error();
+}
+
+std::string script(const TemporaryDirectory& directory, const char* name, std::string_view text, mode_t mode) {
+  const std::string path = directory.path(name);
+  std::ofstream(path) << text;
+  EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+  return path;
+}
+
+TEST_P(ProcessPosixTest, C172_TheErrorSaysWhatIsWrongWithAProgram) {
+  const TemporaryDirectory directory;
+  const std::string plain = script(directory, "plain", "echo no interpreter\n", 0755);
+  const std::string orphan = script(directory, "orphan", "#!/no/such/interpreter\n", 0755);
+  const std::string locked = script(directory, "locked", "#!/bin/sh\n", 0644);
+  const struct {
+    std::string program;
+    std::errc code;
+  } cases[] = {
+      {orphan, std::errc::no_such_file_or_directory},
+      {plain, std::errc::executable_format_error},
+      {locked, std::errc::permission_denied},
+  };
+  for (const auto& [program, code] : cases) {
+    Command command(program);
+    command.input(Stdio::piped()).output(Stdio::piped()).errors(Stdio::piped());
+    const Error error = start_error(*this, run(start(command)));
+    EXPECT_EQ(error, code) << program;
+    EXPECT_EQ(error.operation(), OperationKind::execute) << program;
+    EXPECT_EQ(error.place(), Place::text(program));
+  }
+}
+
+TEST_P(ProcessPosixTest, C172_EveryFailingSystemCallOfAStartLeavesNothing) {
+  if (!fault_injection) GTEST_SKIP() << "built without fault injection";
+  Command command("/bin/true");
+  command.input(Stdio::piped()).output(Stdio::piped()).errors(Stdio::null());
+  const struct {
+    long number;
+    int error;
+  } calls[] = {{SYS_clone, EAGAIN}, {SYS_clone, ENOMEM}, {SYS_pipe2, EMFILE}, {SYS_openat, EMFILE}, {SYS_epoll_ctl, ENOMEM}};
+  for (const auto& [number, code] : calls) {
+    for (std::uint64_t n = 1; n < 50; ++n) {
+      sys::FaultPlan plan;
+      plan.add(sys::FaultRule{.number = number, .first = n, .fault = {sys::Fault::Kind::fail, code}});
+      detail::as_result<Result<Process>> started = Errc::broken;
+      {
+        const sys::FaultScope scope(plan);
+        started = run(start(command));
+      }
+      if (plan.hits() == 0) break;
+      EXPECT_FALSE(started.has_value() && number == SYS_clone);
+      if (!started) {
+        EXPECT_EQ(started.error().code(), code) << "call " << number << ", " << n << ": " << started.error();
+      }
+    }
+  }
+}
+
+TEST_P(ProcessPosixTest, C172_WithoutFreeDescriptorsAStartFailsAndLeavesNothing) {
+  Command command("/bin/true");
+  command.input(Stdio::piped());
+  const Result<ProcessOutput> warmed_up = run(run_command(command));
+  ASSERT_TRUE(warmed_up.has_value());
+  const NoMoreDescriptors none;
+  const Error error = start_error(*this, run(start(command)));
+  EXPECT_EQ(error, std::errc::too_many_files_open);
+}
+
+// --- C-173: signals ---------------------------------------------------------------------------------------------------
+
+Task<Result<ExitStatus>> signalled(int number) {
+  const Command command = shell_with_pipes("echo ready; cat");
+  Result<Process> process = co_await Process::start(command);
+  if (!process) co_return process.error();
+  const std::string line = co_await read_line(process->output());
+  EXPECT_EQ(line, "ready");
+  const Result<void> sent = process->signal(number);
+  EXPECT_TRUE(sent);
+  const Result<ExitStatus> status = co_await process->wait();
+  // Gone for good, whoever has its number now.
+  const Result<void> late = process->signal(number);
+  EXPECT_FALSE(late);
+  if (!late) {
+    EXPECT_EQ(late.error(), std::errc::no_such_process);
+  }
+  EXPECT_TRUE(is_gone(process->id()));
+  co_return status;
+}
+
+TEST_P(ProcessPosixTest, C173_ASignalReachesTheChildAndNobodyAfterItsEnd) {
+  for (const int number : {SIGKILL, SIGTERM, SIGHUP}) {
+    const Result<ExitStatus> status = run(signalled(number));
+    ASSERT_TRUE(status.has_value()) << status.error();
+    EXPECT_EQ(status->signal, number);
+    EXPECT_EQ(status->to_string(), "killed by signal " + std::to_string(number));
+  }
+}
+
+Task<Result<ExitStatus>> stop_one_that_ignores_terminate() {
+  const Command command = shell_with_pipes("trap '' TERM; echo ready; cat; cat <&3");
+  Result<Process> process = co_await Process::start(command);
+  if (!process) co_return process.error();
+  const std::string line = co_await read_line(process->output());
+  EXPECT_EQ(line, "ready");
+  co_return co_await process->stop(1ms);
+}
+
+TEST_P(ProcessPosixTest, StopAsksThenKills) {
+  const Result<ExitStatus> status = run(stop_one_that_ignores_terminate());
+  ASSERT_TRUE(status.has_value()) << status.error();
+  EXPECT_EQ(status->signal, SIGKILL);
+}
+
+Task<Result<ExitStatus>> stop_one_that_cleans_up() {
+  const Command command = shell_with_pipes("trap 'exit 5' TERM; echo ready; while :; do read line || :; done");
+  Result<Process> process = co_await Process::start(command);
+  if (!process) co_return process.error();
+  const std::string line = co_await read_line(process->output());
+  EXPECT_EQ(line, "ready");
+  co_return co_await process->stop(20s);
+}
+
+TEST_P(ProcessPosixTest, StopLetsTheChildCleanUp) {
+  const Result<ExitStatus> status = run(stop_one_that_cleans_up());
+  ASSERT_TRUE(status.has_value()) << status.error();
+  EXPECT_EQ(status->code, 5);
+}
+
+// --- C-174: wait ------------------------------------------------------------------------------------------------------
+
+Task<Result<std::string>> wait_beside_a_grandchild(UniqueFd& hold) {
+  Command command = Command::shell("cat <&3 & exit 0");
+  Pipe pipe = pipe_pair();
+  command.output(Stdio::piped()).descriptor(3, pipe.read_end.get());
+  Result<Process> process = co_await Process::start(command);
+  if (!process) co_return process.error();
+  pipe.read_end.reset();
+  const Result<ExitStatus> status = co_await process->wait();
+  if (!status) co_return status.error();
+  // The output is still open, and brings what the grandchild writes.
+  write_all(pipe.write_end, "late\n");
+  const std::string line = co_await read_line(process->output());
+  hold = std::move(pipe.write_end);
+  co_return line;
+}
+
+TEST_P(ProcessPosixTest, C174_WaitDoesNotWaitForTheEndOfThePipes) {
+  UniqueFd hold;
+  const Result<std::string> line = run(wait_beside_a_grandchild(hold));
+  ASSERT_TRUE(line.has_value()) << line.error();
+  EXPECT_EQ(*line, "late");
+}
+
+}  // namespace
+}  // namespace gyre::test
