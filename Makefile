@@ -105,15 +105,20 @@ bench: ## builds and runs the microbenchmarks (BENCH=full: longer)
 	@tools/run_benches $(BUILD)/bench $(BENCHES:%=$(BUILD)/release/bench/%)
 
 bench-echo: ## echo servers beside each other: Gyre, bare system calls, and the peers that are installed (BENCH=full: longer)
+bench-macro: ## the same for short connections, memory of idle ones, HTTP and UDP
+bench-echo: SUITES = echo
+bench-macro: SUITES = churn idle http udp
+bench-echo bench-macro:
+	@CXX='$(CXX)' tools/setup peers
 	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
-	@CXX='$(CXX)' tools/bench_echo $(BUILD) $(BUILD)/release/libgyre.a $(ARGS)
+	@CXX='$(CXX)' tools/bench_servers $(BUILD) $(BUILD)/release/libgyre.a $(SUITES) $(ARGS)
 
 bench-peers: ## Gyre beside its peers, in turns (PEERS="--rounds 9 --only yield")
 	@CXX='$(CXX)' tools/setup peers
 	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
 	@CXX='$(CXX)' tools/bench_peers $(BUILD) $(PEERS)
 
-bench-report: ## docs/BENCHMARKS.md and its charts from the figures that bench, bench-peers and bench-echo have left
+bench-report: ## docs/BENCHMARKS.md and its charts from the figures that the others have left
 	@tools/bench_report $(BUILD)/bench docs
 
 # One test program: make MODE=test check-result_test ARGS=--gtest_filter=...
@@ -191,5 +196,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run windows windows-test test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run windows windows-test test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -9,6 +9,7 @@ The format, in build/bench/*.peers.json (each suite writes a file of its own; th
    "suite": "micro",                            # the file's name, and a chapter of the report: "micro", "echo"
    "title": "Tasks, switches, timers",
    "machine": {...}, "date": "2026-11-23",      # machine() and today()
+   "revision": "0123abcdef",                    # of Gyre; with a + if files were changed since
    "method": "one thread, pinned to one CPU; ...",        # how this suite was run, a sentence or two
    "workloads": [
      {"name": "yield, 100 tasks",
@@ -20,6 +21,9 @@ The format, in build/bench/*.peers.json (each suite writes a file of its own; th
         {"who": "gyre io_uring", "kind": "gyre", "values": [5.3, 5.3]},
         {"who": "tokio", "kind": "peer", "version": "1.24.2", "values": [60.1, 59.7]},
         {"who": "go", "kind": "peer", "skipped": "go is not installed"}]}]}
+
+Workloads that are several metrics of the same runs (CPU, rate, latency) have "case" and "metric", and are shown as one table
+in the order of the first. A result of Gyre's may name the "floor" that it stands on.
 
 `values` has one figure for each round, in the unit of the workload. Rounds are interleaved: A B C A B C. Ratios are those
 of medians, to the first result of kind "gyre". A suite that measures several things of one run (rate, CPU, latency)
@@ -64,9 +68,43 @@ def machine():
             "compiler": first_line(*os.environ.get("CXX", "g++").split()[-1:], "--version")}
 
 
+class Quiet:
+    """How quiet the machine was from now on."""
+
+    def __init__(self):
+        self.stolen, self.all = self.ticks()
+
+    @staticmethod
+    def ticks():
+        """Those that the host took from this machine, and all."""
+        with open("/proc/stat") as file:
+            fields = [int(field) for field in file.readline().split()[1:9]]
+        return fields[7], sum(fields)
+
+    def remark(self, programs=1):
+        """Sentences for a method; `programs` of ours run at a time."""
+        stolen, all_ticks = self.ticks()
+        share = 100 * (stolen - self.stolen) / max(1, all_ticks - self.all)
+        text = f"The host took {share:.1f} % of the machine's time meanwhile."
+        load = os.getloadavg()[1]
+        if load > programs + 0.5:
+            text += f" Other programs were running: the load was {load:.1f}. Trust no difference below a factor of 2."
+        return text
+
+
+def revision():
+    """What was measured: the commit, and a + if files were changed since."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    commit = first_line("git", "-C", here, "rev-parse", "--short=10", "HEAD")
+    if not commit or not all(letter in "0123456789abcdef" for letter in commit):
+        return None
+    changed = first_line("git", "-C", here, "status", "--porcelain", "--untracked-files=no", "..")
+    return commit + ("+" if changed else "")
+
+
 def save(path, suite, title, method, workloads):
     data = {"format": 1, "suite": suite, "title": title, "machine": machine(), "date": today(),
-            "method": method, "workloads": workloads}
+            "revision": revision(), "method": method, "workloads": workloads}
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with open(path, "w") as file:
         json.dump(data, file, indent=1)
@@ -124,14 +162,39 @@ def print_workload(workload, out=sys.stdout):
               f"{'  ' + remark if remark else ''}", file=out)
 
 
+def grid(case):
+    """Of workloads that are metrics of one case, [(who, kind, remark, [median or None for each metric])], in the order of the
+    first metric, and [(who, why it was skipped)]."""
+    order = rows(case[0])
+    medians = [{row[0]: row[2] for row in rows(workload)} for workload in case]
+    measured = [(who, kind, remark, [of.get(who) for of in medians])
+                for who, kind, middle, _, _, _, remark in order if middle is not None]
+    return measured, [(who, remark.removeprefix("skipped: ")) for who, _, middle, _, _, _, remark in order if middle is None]
+
+
+def print_case(case, out=sys.stdout):
+    measured, skipped = grid(case)
+    print(f"\n{case[0]['case']}: {case[0]['what']}", file=out)
+    print(f"  {'':28}" + "".join(f" {w['metric'] + ', ' + w['unit']:>16}" for w in case), file=out)
+    for who, kind, remark, medians in measured:
+        mark = {"gyre": "> ", "floor": "_ "}.get(kind, "  ")
+        cells = "".join(f" {figure(each) if each is not None else '-':>16}" for each in medians)
+        print(f"{mark}{who:28}{cells}{'  ' + remark if remark else ''}", file=out)
+    for who, why in skipped:
+        print(f"  {who:28} skipped: {why}", file=out)
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     for path in sys.argv[1:]:
         data = load(path)
         print(f"== {data['title']}: {data['machine']['cpu']}, {data['machine']['kernel']}, {data['date']}")
+        cases = {}
         for workload in data["workloads"]:
-            print_workload(workload)
+            cases.setdefault(workload.get("case", workload["name"]), []).append(workload)
+        for case in cases.values():
+            print_case(case) if "case" in case[0] else print_workload(case[0])
 
 
 if __name__ == "__main__":
