@@ -39,10 +39,11 @@ template <OperationKind kind>
 inline std::int64_t count_transfer(const Operation& operation, std::int64_t result) noexcept {
   constexpr bool sends =
       kind == OperationKind::send || kind == OperationKind::send_vector || kind == OperationKind::send_message;
-  constexpr bool counts_messages = kind == OperationKind::receive_batch || kind == OperationKind::send_batch;
+  constexpr bool is_no_number_of_bytes = kind == OperationKind::receive_batch || kind == OperationKind::send_batch ||
+                                         kind == OperationKind::accept;
   Descriptor& descriptor = *operation.descriptor;
   if (result < 0) [[unlikely]] return io_result(result, descriptor.generation);
-  if constexpr (counts_messages) return result;
+  if constexpr (is_no_number_of_bytes) return result;
   (sends ? descriptor.bytes_sent : descriptor.bytes_received) += static_cast<std::uint64_t>(result);
   return result;
 }

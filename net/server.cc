@@ -74,18 +74,6 @@ ServerConnection::~ServerConnection() {
   if (is_open() && cut_off_ != CutOff::none) Stream::abort();
 }
 
-Result<Endpoint> ServerConnection::local_endpoint() const noexcept {
-  const Result<SocketAddress> address = local_address(open().native);
-  if (!address) return address.error();
-  return Endpoint(*address);
-}
-
-Result<Endpoint> ServerConnection::peer_endpoint() const noexcept {
-  const Result<SocketAddress> address = peer_address(open().native);
-  if (!address) return address.error();
-  return Endpoint(*address);
-}
-
 void ServerConnection::cut(CutOff why) noexcept {
   if (cut_off_ != CutOff::none) return;
   cut_off_ = why;

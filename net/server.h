@@ -31,6 +31,7 @@
 
 #include <gyre/net/endpoint.h>
 #include <gyre/net/socket_file.h>
+#include <gyre/net/socket_options.h>
 #include <gyre/net/stream.h>
 #include <gyre/net/tcp_listener.h>
 #include <gyre/platform/clock.h>
@@ -104,7 +105,7 @@ struct ServerStats {
 };
 
 // A connection and who it is with. Closed when the handler ends.
-class ServerConnection : public Stream, public ListLink {
+class ServerConnection : public Stream, public SocketAccess<ServerConnection>, public ListLink {
  public:
   ServerConnection(const ServerConnection&) = delete;
   ServerConnection& operator=(const ServerConnection&) = delete;
@@ -112,12 +113,6 @@ class ServerConnection : public Stream, public ListLink {
 
   // As it was when the connection was accepted; none for an unnamed local socket.
   const Place& peer() const noexcept { return peer_; }
-  [[nodiscard]] Result<Endpoint> local_endpoint() const noexcept;
-  // Errors: not_connected, once the connection is gone.
-  [[nodiscard]] Result<Endpoint> peer_endpoint() const noexcept;
-  [[nodiscard]] Result<void> set_option(SocketOption option, int value) noexcept {
-    return gyre::set_option(open().native, option, value);
-  }
 
   [[nodiscard]] Task<Result<void>> close() {
     note_bytes();

@@ -22,4 +22,11 @@ Result<int> to_option_number(std::size_t value, OptionUnit) noexcept {
   return static_cast<int>(value);
 }
 
+Error at_endpoint(const Error& error, NativeDescriptor socket) noexcept {
+  const SocketAddress peer = last_peer_address(socket);
+  if (peer.size != 0) return error.at(place_of(peer));
+  const Result<SocketAddress> own = local_address(socket);
+  return own ? error.at(place_of(*own)) : error;
+}
+
 }  // namespace gyre::detail

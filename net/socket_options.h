@@ -5,7 +5,7 @@
 //   Result<bool> on = stream.option(SocketOptions::no_delay);
 //
 // Errors of all: no_protocol_option where the system or this kind of socket lacks the option; invalid_argument for a
-// value out of its range; Errc::closed.
+// value out of its range; Errc::closed. They name the peer or, without one, the socket's own endpoint.
 #pragma once
 
 #include <cstddef>
@@ -89,6 +89,15 @@ Value from_option_number(int number, OptionUnit unit) noexcept {
   }
 }
 
+// `error` at the other end of `socket`, or else at its own.
+Error at_endpoint(const Error& error, NativeDescriptor socket) noexcept;
+
+template <typename T>
+Result<T> at_endpoint(const Result<T>& result, NativeDescriptor socket) noexcept {
+  if (result) [[likely]] return result;
+  return at_endpoint(result.error(), socket);
+}
+
 }  // namespace detail
 
 // Options and addresses of a `Socket`, which has is_open() and native(): what all kinds of sockets have in common.
@@ -99,8 +108,8 @@ class SocketAccess {
   [[nodiscard]] Result<void> set_option(TypedOption<Value, unit> option,
                                         std::type_identity_t<Value> value) noexcept {
     const Result<int> number = detail::to_option_number(value, unit);
-    if (!number) return number.error();
-    return set_option(option.option, *number);
+    if (!number && self().is_open()) return detail::at_endpoint(number.error(), self().native());
+    return set_option(option.option, number.value_or(0));
   }
   template <typename Value, OptionUnit unit>
   [[nodiscard]] Result<Value> option(TypedOption<Value, unit> wanted) const noexcept {
@@ -111,20 +120,20 @@ class SocketAccess {
   // The system's own numbers; see SocketOption.
   [[nodiscard]] Result<void> set_option(SocketOption option, int value) noexcept {
     if (!self().is_open()) return Error(Errc::closed, OperationKind::set_option);
-    return gyre::set_option(self().native(), option, value);
+    return detail::at_endpoint(gyre::set_option(self().native(), option, value), self().native());
   }
   [[nodiscard]] Result<int> option(SocketOption wanted) const noexcept {
     if (!self().is_open()) return Error(Errc::closed, OperationKind::get_option);
-    return get_option(self().native(), wanted);
+    return detail::at_endpoint(get_option(self().native(), wanted), self().native());
   }
   // What closing does with data that were not sent yet.
   [[nodiscard]] Result<void> set_linger(Linger linger) noexcept {
     if (!self().is_open()) return Error(Errc::closed, OperationKind::set_option);
-    return gyre::set_linger(self().native(), linger);
+    return detail::at_endpoint(gyre::set_linger(self().native(), linger), self().native());
   }
   [[nodiscard]] Result<Linger> linger() const noexcept {
     if (!self().is_open()) return Error(Errc::closed, OperationKind::get_option);
-    return get_linger(self().native());
+    return detail::at_endpoint(get_linger(self().native()), self().native());
   }
 
   // Errors: Errc::closed.

@@ -3,7 +3,7 @@
 // The server has a thread and a reactor of its own; all clients share another. In turns the good clients have the server
 // for themselves (undisturbed), and share it with thousands of slow ones and a storm of resets (disturbed).
 // GYRE_SOAK_SECONDS: how long, 12 by default, 600 for the long soak. GYRE_SOAK_SLOW: slow clients, 5,000 by default (fewer
-// where the limit on descriptors is low).
+// where the limit on descriptors is low). GYRE_POLLER: only on this one.
 #include <gyre/net/server.h>
 
 #include <sys/resource.h>
@@ -257,6 +257,8 @@ INSTANTIATE_TEST_SUITE_P(Poller, ServerSoakStressTest, ::testing::Values(backend
 
 TEST_P(ServerSoakStressTest, SlowClientsAndResetsHardlyTouchTheGoodOnes) {
   std::string why;
+  const char* const only = std::getenv("GYRE_POLLER");
+  if (only != nullptr && GetParam().name != only) GTEST_SKIP() << "GYRE_POLLER is " << only;
   if (!is_available(GetParam(), &why)) GTEST_SKIP() << why;
   const int seconds = number_from("GYRE_SOAK_SECONDS", 12);
   const auto room = static_cast<int>(std::min<std::size_t>(raise_descriptor_limit(), 1'000'000));

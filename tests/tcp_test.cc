@@ -417,6 +417,9 @@ Task<void> set_options() {
   EXPECT_EQ(near.set_option(SocketOptions::keep_alive_idle, -1s).error(), std::errc::invalid_argument);
   EXPECT_EQ(near.set_option(SocketOptions::keep_alive_idle, Duration::max()).error(), std::errc::invalid_argument);
   EXPECT_EQ(near.set_option(SocketOptions::time_to_live, 256).error(), std::errc::invalid_argument);
+  EXPECT_EQ(near.set_option(SocketOptions::time_to_live, 256).error().to_string(),
+            "set option " + near.peer_endpoint()->to_string() + ": invalid argument");
+  EXPECT_EQ(near.set_option(SocketOptions::keep_alive_idle, -1s).error().place(), near.peer_endpoint()->place());
   EXPECT_EQ(near.set_option(SocketOptions::send_buffer, std::size_t{1} << 40).error(), std::errc::invalid_argument);
   EXPECT_EQ(*near.option(SocketOptions::time_to_live), 33);
   EXPECT_EQ(near.set_option(SocketOption::listening, 1).error(), std::errc::no_protocol_option);

@@ -529,6 +529,32 @@ Task<void> multicast() {
 }
 TEST_P(UdpTest, GroupsAreJoinedAndLeft) { run(multicast()); }
 
+Task<void> multicast_v6() {
+  const Result<Endpoint> group = Endpoint::parse("[ff12::1773]:0");
+  Open receiver = co_await open_udp(Endpoint::any_v6(0));
+  constexpr std::uint32_t loopback_interface = 1;
+  const Result<void> joined = receiver.socket.join_group(*group, loopback_interface);
+  EXPECT_TRUE(joined.has_value()) << joined.error();
+  EXPECT_EQ(receiver.socket.join_group(*group, loopback_interface).error(), std::errc::address_in_use);
+  Open sender = co_await open_udp(Endpoint::any_v6(0));
+  EXPECT_TRUE(sender.socket.set_option(SocketOptions::multicast_interface_v6, 1).has_value());
+  EXPECT_TRUE(sender.socket.set_option(SocketOptions::multicast_loop_v6, true).has_value());
+  EXPECT_TRUE(sender.socket.set_option(SocketOptions::multicast_hops_v6, 1).has_value());
+  EXPECT_EQ(*sender.socket.option(SocketOptions::multicast_hops_v6), 1);
+  const Result<void> sent = co_await sender.socket.send_to(bytes_of("to all"), group->with_port(receiver.where.port()));
+  if (sent) {
+    const std::string text = co_await receive_text(receiver.socket);
+    EXPECT_EQ(text, "to all");
+  } else {
+    EXPECT_EQ(sent.error(), std::errc::network_unreachable);  // a loopback interface without multicast
+  }
+  EXPECT_TRUE(receiver.socket.leave_group(*group, loopback_interface).has_value());
+  const Result<void> wrong = sender.socket.set_option(SocketOptions::multicast_interface_v6, 1'000'000);
+  EXPECT_EQ(wrong.error(), std::errc::no_such_device);
+  EXPECT_EQ(wrong.error().place(), sender.where.place());
+}
+TEST_P(UdpTest, Ipv6GroupsAreJoinedAndLeft) { run(multicast_v6()); }
+
 Task<void> broadcast() {
   Open sender = co_await open_udp(Endpoint::any_v4(0));
   const Result<Endpoint> everybody = Endpoint::parse("255.255.255.255:9");

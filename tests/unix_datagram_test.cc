@@ -105,6 +105,21 @@ Task<void> slow_receiver() {
 }
 TEST_P(UnixDatagramTest, ASenderWaitsForASlowReceiver) { run(slow_receiver()); }
 
+// A datagram that no buffer takes is a clear error, and the socket goes on; 70,000 bytes are none.
+Task<void> send_much() {
+  auto [near, far] = datagram_pair();
+  const std::string fits = pattern(70'000);
+  const std::string too_much(std::size_t{8} << 20, 'x');
+  const Result<void> refused = co_await near.send(bytes_of(too_much));
+  EXPECT_EQ(refused.error(), std::errc::message_size);
+  const Result<void> sent = co_await near.send(bytes_of(fits));
+  EXPECT_TRUE(sent.has_value()) << sent.error();
+  std::string buffer(100'000, '.');
+  const Result<Datagram> received = co_await far.receive(room_in(buffer));
+  EXPECT_TRUE(received && received->size == fits.size() && buffer.substr(0, fits.size()) == fits);
+}
+TEST_P(UnixDatagramTest, ADatagramThatIsTooLongIsAnErrorOfItsOwn) { run(send_much()); }
+
 // --- Descriptors -----------------------------------------------------------------------------------------------------
 
 Task<void> pass_a_pipe() {
