@@ -31,11 +31,11 @@ GYRE_INSTANTIATE_FOR_EVERY_POLLER(StreamConformanceTest);
 
 // More than the buffers of both sides hold.
 const std::string& much_text() {
-  static const std::string text = pattern(32 << 20);
+  static const std::string text = pattern(16 << 20);
   return text;
 }
 // Holds much_text().
-constexpr std::size_t wide = 64 << 20;
+constexpr std::size_t wide = 32 << 20;
 
 // Until everybody else waits.
 Task<void> settle() {
