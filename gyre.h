@@ -73,6 +73,7 @@
 #include <gyre/task/once.h>
 #include <gyre/task/oneshot.h>
 #include <gyre/task/parking.h>
+#include <gyre/task/pool_end.h>
 #include <gyre/task/priority_channel.h>
 #include <gyre/task/ready_queue.h>
 #include <gyre/task/rw_lock.h>

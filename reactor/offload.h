@@ -187,10 +187,10 @@ class WorkOffload final : public OffloadJob {
   using WorkType = offload_result<Callable, Arguments...>;
   using Value = typename WorkType::value_type;
 
-  WorkOffload(CpuPool& pool, OnCancel on_cancel, Callable&& callable, Arguments&&... arguments)
+  explicit WorkOffload(OnCancel on_cancel, Callable&& callable, Arguments&&... arguments)
       : OffloadJob(on_cancel),
         work_(make(*this, std::move(callable), std::move(arguments)...)),
-        start_(pool, *this, work_.promise(), work_.address(), &slot_.value) {}
+        start_(*this, work_.promise(), work_.address(), &slot_.value) {}
   ~WorkOffload() override {
     if constexpr (!std::is_void_v<Value>) {
       if (has_begun_ && work_.promise().failure == nullptr) slot_.value.~Value();
@@ -251,7 +251,7 @@ template <typename Callable, typename... Arguments>
   JobRunner* runner = options.runner;
   if constexpr (is_split) {
     CpuPool& pool = runner != nullptr ? *runner->as_cpu_pool() : this_reactor().pools().cpu();
-    job.reset(new JobType(pool, options.on_cancel, std::move(callable), std::move(arguments)...));
+    job.reset(new JobType(options.on_cancel, std::move(callable), std::move(arguments)...));
     runner = &pool;
   } else {
     job.reset(new JobType(options.on_cancel, std::move(callable), std::move(arguments)...));

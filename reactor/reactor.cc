@@ -8,6 +8,7 @@
 #include <gyre/platform/fork_generation.h>
 #include <gyre/platform/thread.h>
 #include <gyre/task/dump.h>
+#include <gyre/task/generator.h>
 
 namespace gyre {
 
@@ -152,18 +153,9 @@ void Reactor::stop() noexcept {
 void Reactor::shutdown() {
   if (shut_down_) return;
   GYRE_CHECK_HINT(begin_run(), "shutdown() inside a task");
-  const Instant give_up = clock().now() + options_.shutdown_grace;
   scheduler_.detached().cancel();
-  running_ = true;
-  while (scheduler_.tasks() != 0 && clock().now() < give_up) {
-    turn(give_up, {no_tasks, &scheduler_});
-  }
-  running_ = false;
-  if (scheduler_.tasks() != 0) {
-    std::fprintf(stderr, "gyre: %zu tasks did not end within the shutdown grace:\n%s",
-                 scheduler_.tasks(), dump_tasks(scheduler_).c_str());
-    GYRE_CHECK_HINT(scheduler_.tasks() == 0, "a cancelled task must end: the list above says where each waits");
-  }
+  run_last_tasks(clock().now() + options_.shutdown_grace);
+  close_generators();
   shut_down_ = true;
   for (Inbox::Message* left : {std::exchange(taken_in_, nullptr), mailbox_->inbox.close()}) {
     while (left != nullptr) {
@@ -176,6 +168,32 @@ void Reactor::shutdown() {
   // No bound: whoever is about to wake the poller is between two instructions, or in the system call.
   while (!mailbox_->inbox.is_left_alone()) yield_processor();
   poller_->shutdown();
+}
+
+void Reactor::run_last_tasks(Instant give_up) {
+  running_ = true;
+  while (scheduler_.tasks() != 0 && clock().now() < give_up) {
+    turn(give_up, {no_tasks, &scheduler_});
+  }
+  running_ = false;
+  if (scheduler_.tasks() != 0) {
+    std::fprintf(stderr, "gyre: %zu tasks did not end within the shutdown grace:\n%s",
+                 scheduler_.tasks(), dump_tasks(scheduler_).c_str());
+    GYRE_CHECK_HINT(scheduler_.tasks() == 0, "a cancelled task must end: the list above says where each waits");
+  }
+}
+
+void Reactor::close_generators() {
+  if (scheduler_.open_generators().empty() || is_forked()) return;
+  const Duration grace = options_.shutdown_grace;
+  // Not of those that were cancelled: they may clean up, but not for ever. The failure sink gets what they throw.
+  TaskGroup closing(scheduler_, OnFailure::keep_going);
+  closing.scope().reschedule(clock().now() + grace / 2);
+  while (detail::OpenGenerator* const open = scheduler_.open_generators().front()) {
+    // One by one: a generator may own others, and close them.
+    closing.spawn(detail::close_generator, open);
+    run_last_tasks(clock().now() + grace);
+  }
 }
 
 }  // namespace gyre

@@ -121,8 +121,8 @@ class Reactor {
   // as long as the call begins before the reactor is destroyed.)
   const RemoteReactor& remote() const noexcept { return remote_; }
 
-  // Cancels all tasks, runs until they have ended, and closes the inbox. Tasks that do not end within the grace are
-  // printed by name and place, and the program aborts. Idempotent.
+  // Cancels all tasks, runs until they have ended, closes the generators that outlive them, and then the inbox. Tasks that
+  // do not end within the grace are printed by name and place, and the program aborts. Idempotent.
   void shutdown();
 
   // For use inside a foreign loop: when `native_handle()` polls readable, or next_deadline() has passed, call
@@ -165,6 +165,9 @@ class Reactor {
   bool run_turns(const Until& done);
   bool turn(Instant deadline, const Until& done);
   void drain_inbox() noexcept;
+  // Aborts if they have not ended by then.
+  void run_last_tasks(Instant give_up);
+  void close_generators();
 
   ReactorOptions options_;
   std::unique_ptr<Poller> poller_;

@@ -5,6 +5,7 @@
 
 #include <gyre/platform/check.h>
 #include <gyre/platform/thread.h>
+#include <gyre/task/pool_end.h>
 
 namespace gyre {
 
@@ -24,8 +25,10 @@ class CpuPool::Worker final : public detail::CpuWorker {
  public:
   Worker(State& pool, unsigned number) noexcept;
 
-  static void run_on(void* worker) noexcept { static_cast<Worker*>(worker)->run_jobs(); }
+  static void run_on(void* worker) noexcept;
+  State& pool() const noexcept { return pool_; }
 
+  std::shared_ptr<State> keep;  // until the thread takes it along
   Thread thread;
   std::atomic<std::uint64_t> steals{0};
   std::atomic<std::uint64_t> sleeps{0};
@@ -41,13 +44,11 @@ class CpuPool::Worker final : public detail::CpuWorker {
 };
 
 struct CpuPool::State {
-  explicit State(unsigned threads) noexcept : parking(threads > 1 ? threads / 2 : 1) {}
+  explicit State(unsigned count) noexcept : parking(count > 1 ? count / 2 : 1) {}
 
   Parking parking;
-  // Changed under the mutex; read anywhere.
-  std::atomic<std::size_t> waiting_count{0};
-  std::atomic<std::size_t> running_count{0};
-  std::atomic<bool> stopping{false};
+  JobCounts counts;  // changed under the mutex (but for finish()); read anywhere
+  ThreadCount threads;
   std::vector<std::unique_ptr<Worker>> workers;  // made before the first job; then never changed
 
   // Jobs come and go once each; the pieces of a Work do not pass here.
@@ -56,12 +57,8 @@ struct CpuPool::State {
   IntrusiveList<Job> running;
   JobStats stats;
 
-  bool is_over() const noexcept {
-    return stopping.load(std::memory_order_seq_cst) && waiting_count.load(std::memory_order_seq_cst) == 0 &&
-           running_count.load(std::memory_order_seq_cst) == 0;
-  }
   bool has_work() const noexcept {
-    if (waiting_count.load(std::memory_order_seq_cst) != 0) return true;
+    if (counts.waiting() != 0) return true;
     for (const auto& worker : workers) {
       if (!worker->deque().looks_empty()) return true;
     }
@@ -69,50 +66,86 @@ struct CpuPool::State {
   }
 
   Job* begin_job() noexcept {
-    if (waiting_count.load(std::memory_order_relaxed) == 0) return nullptr;
+    if (!counts.has_waiting()) return nullptr;
     const std::lock_guard lock(mutex);
     Job* const job = waiting.pop_front();
     if (job == nullptr) return nullptr;
     running.push_back(*job);
     job->is_waiting = false;
-    // In this order: there is always one of the two that keeps is_over() from being true.
-    running_count.fetch_add(1, std::memory_order_seq_cst);
-    waiting_count.fetch_sub(1, std::memory_order_seq_cst);
+    counts.begin();
     const Duration waited = steady_clock().now() - job->queued_at;
     stats.queue_time_total += waited;
     if (waited > stats.queue_time_max) stats.queue_time_max = waited;
     return job;
   }
-  void run_job(Job& job, CpuPool& pool) noexcept {
+  void run_job(Job& job) noexcept {
     const bool ends_later = job.ends_later;
     job.work(job);
-    if (!ends_later) pool.finish(job);
+    if (!ends_later) finish(job);
+  }
+  void finish(Job& job) noexcept {
+    {
+      const std::lock_guard lock(mutex);
+      job.unlink();
+      ++stats.finished;
+    }
+    job.end(job, true);
+    // Not before: who waits for the threads also waits for the last word to the job's owner.
+    if (counts.finish()) parking.notify_all();
+  }
+  void ask_to_stop() noexcept {
+    const std::lock_guard lock(mutex);
+    if (counts.is_stopping()) return;
+    counts.stop();
+    for (Job& job : running) {
+      if (job.request_stop != nullptr) job.request_stop(job);
+    }
+  }
+  Job* take_back() noexcept {
+    const std::lock_guard lock(mutex);
+    Job* const job = waiting.pop_front();
+    if (job == nullptr) return nullptr;
+    job->is_waiting = false;
+    counts.take_back();
+    return job;
   }
   // Under the mutex.
-  bool start_workers(const CpuPoolOptions& options, unsigned count) noexcept {
+  static bool start_workers(const std::shared_ptr<State>& pool, const CpuPoolOptions& options,
+                            unsigned count) noexcept {
+    auto& workers = pool->workers;
     if (!workers.empty()) return true;
     std::vector<std::unique_ptr<Worker>> all;
-    for (unsigned i = 0; i < count; ++i) all.push_back(std::make_unique<Worker>(*this, i));
+    for (unsigned i = 0; i < count; ++i) all.push_back(std::make_unique<Worker>(*pool, i));
     workers = std::move(all);
     for (unsigned i = 0; i < count; ++i) {
       const ThreadOptions thread_options{.name = options.name,
                                          .processor = options.pin_threads ? static_cast<int>(i) : -1};
+      pool->threads.add();
+      workers[i]->keep = pool;
       Result<Thread> thread = Thread::start(Worker::run_on, workers[i].get(), thread_options);
-      // With fewer threads than wanted all still gets done.
-      if (!thread) break;
+      if (!thread) {
+        pool->threads.remove();
+        workers[i]->keep.reset();
+        break;  // with fewer threads than wanted all still gets done
+      }
       workers[i]->thread = std::move(*thread);
-      ++stats.threads;
+      ++pool->stats.threads;
     }
-    if (stats.threads == 0) workers.clear();
-    return stats.threads != 0;
+    if (pool->stats.threads == 0) workers.clear();
+    return pool->stats.threads != 0;
   }
-
-  CpuPool* owner = nullptr;
 };
 
 CpuPool::Worker::Worker(State& pool, unsigned number) noexcept
     : pool_(pool), number_(number), victim_(number) {
   parking_ = &pool.parking;
+}
+
+void CpuPool::Worker::run_on(void* worker) noexcept {
+  auto& self = *static_cast<Worker*>(worker);
+  const std::shared_ptr<State> pool = std::move(self.keep);
+  self.run_jobs();
+  pool->threads.remove();
 }
 
 void CpuPool::Worker::run_jobs() noexcept {
@@ -125,21 +158,21 @@ void CpuPool::Worker::run_jobs() noexcept {
     if (job != nullptr || frame != nullptr) {
       if (std::exchange(searching, false)) pool_.parking.found();
       if (job != nullptr) {
-        pool_.run_job(*job, *pool_.owner);
+        pool_.run_job(*job);
       } else {
         steals.fetch_add(1, std::memory_order_relaxed);
         run_taken(frame);
       }
       continue;
     }
-    if (pool_.is_over()) {
+    if (pool_.counts.is_over()) {
       if (searching) pool_.parking.found();
       return;
     }
-    if (pool_.waiting_count.load(std::memory_order_relaxed) != 0) continue;
+    if (pool_.counts.has_waiting()) continue;
     sleeps.fetch_add(1, std::memory_order_relaxed);
     pool_.parking.sleep(searching, steady_clock().now() + second_look_after,
-                        [this] { return pool_.has_work() || pool_.is_over(); });
+                        [this] { return pool_.has_work() || pool_.counts.is_over(); });
     searching = true;
   }
 }
@@ -156,7 +189,7 @@ void* CpuPool::Worker::search() noexcept {
       }
       victim_ = victim_ + 1 == count ? 0 : victim_ + 1;
     }
-    if (pool_.waiting_count.load(std::memory_order_relaxed) != 0) return nullptr;
+    if (pool_.counts.has_waiting()) return nullptr;
     for (int i = 0; i < 8; ++i) relax_processor();
   }
   return nullptr;
@@ -165,11 +198,14 @@ void* CpuPool::Worker::search() noexcept {
 CpuPool::CpuPool(const CpuPoolOptions& options)
     : options_(options),
       threads_(options.threads != 0 ? options.threads : count_processors()),
-      state_(std::make_unique<State>(threads_)) {
-  state_->owner = this;
-}
+      state_(std::make_shared<State>(threads_)) {}
 
-CpuPool::~CpuPool() { stop(); }
+CpuPool::~CpuPool() {
+  if (!has_given_up_) stop();
+  for (const auto& worker : state_->workers) {
+    if (worker->thread) worker->thread.detach();
+  }
+}
 
 Submitted CpuPool::submit(Job& job) noexcept {
   State& state = *state_;
@@ -177,11 +213,11 @@ Submitted CpuPool::submit(Job& job) noexcept {
   {
     const std::lock_guard lock(state.mutex);
     Submitted refusal = Submitted::queued;
-    if (state.stopping.load(std::memory_order_relaxed)) {
+    if (state.counts.is_stopping()) {
       refusal = Submitted::stopped;
-    } else if (state.waiting_count.load(std::memory_order_relaxed) >= options_.waiting_max) {
+    } else if (state.counts.waiting() >= options_.waiting_max) {
       refusal = Submitted::full;
-    } else if (!state.start_workers(options_, threads_)) {
+    } else if (!State::start_workers(state_, options_, threads_)) {
       refusal = Submitted::no_thread;
     }
     if (refusal != Submitted::queued) {
@@ -191,7 +227,7 @@ Submitted CpuPool::submit(Job& job) noexcept {
     job.queued_at = now;
     job.is_waiting = true;
     state.waiting.push_back(job);
-    state.waiting_count.fetch_add(1, std::memory_order_seq_cst);
+    state.counts.add_waiting();
     ++state.stats.submitted;
   }
   state.parking.notify();
@@ -203,56 +239,38 @@ bool CpuPool::withdraw(Job& job) noexcept {
   if (!job.is_waiting) return false;
   job.is_waiting = false;
   job.unlink();
-  state_->waiting_count.fetch_sub(1, std::memory_order_seq_cst);
+  state_->counts.take_back();
   ++state_->stats.withdrawn;
   return true;
 }
 
-void CpuPool::finish(Job& job) noexcept {
-  State& state = *state_;
-  {
-    const std::lock_guard lock(state.mutex);
-    job.unlink();
-    ++state.stats.finished;
-  }
-  job.end(job, true);
-  // Not before: who waits for the threads also waits for the last word to the job's owner.
-  state.running_count.fetch_sub(1, std::memory_order_seq_cst);
-  if (state.is_over()) state.parking.notify_all();
-}
+void CpuPool::finish(Job& job) noexcept { static_cast<Worker*>(current_worker)->pool().finish(job); }
 
-void CpuPool::stop() noexcept {
+StopReport CpuPool::stop_until(Instant deadline) noexcept {
   State& state = *state_;
-  {
-    const std::lock_guard lock(state.mutex);
-    state.stopping.store(true, std::memory_order_seq_cst);
-    for (Job& job : state.running) {
-      if (job.request_stop != nullptr) job.request_stop(job);
-    }
-  }
-  for (;;) {
-    Job* job = nullptr;
-    {
-      const std::lock_guard lock(state.mutex);
-      job = state.waiting.pop_front();
-      if (job == nullptr) break;
-      job->is_waiting = false;
-      state.waiting_count.fetch_sub(1, std::memory_order_seq_cst);
-    }
+  StopReport report;
+  state.ask_to_stop();
+  while (Job* const job = state.take_back()) {
     job->end(*job, false);
+    ++report.cancelled;
   }
   state.parking.notify_all();
+  if (!state.threads.wait(deadline)) report.unfinished = state.counts.running();
+  has_given_up_ = report.unfinished != 0;
+  if (has_given_up_) return report;
+  // Without jobs they are on their way out.
   for (const auto& worker : state.workers) {
     if (worker->thread) worker->thread.join();
   }
+  return report;
 }
 
 CpuPoolStats CpuPool::stats() const noexcept {
   CpuPoolStats stats;
   const std::lock_guard lock(state_->mutex);
   stats.jobs = state_->stats;
-  stats.jobs.waiting = state_->waiting_count.load(std::memory_order_relaxed);
-  stats.jobs.running = state_->running_count.load(std::memory_order_relaxed);
+  stats.jobs.waiting = state_->counts.waiting();
+  stats.jobs.running = state_->counts.running();
   for (const auto& worker : state_->workers) {
     stats.steals += worker->steals.load(std::memory_order_relaxed);
     stats.sleeps += worker->sleeps.load(std::memory_order_relaxed);
@@ -268,12 +286,9 @@ bool CpuPool::is_stalled() const noexcept {
 
 namespace detail {
 
-WorkStart::WorkStart(CpuPool& pool, Job& job, WorkPromiseBase& work, void* frame, void* result) noexcept
-    : pool_(pool), job_(job), frame_(frame) {
-  ended = [](WorkRoot& root) noexcept {
-    auto& self = static_cast<WorkStart&>(root);
-    self.pool_.finish(self.job_);
-  };
+WorkStart::WorkStart(Job& job, WorkPromiseBase& work, void* frame, void* result) noexcept
+    : job_(job), frame_(frame) {
+  ended = [](WorkRoot& root) noexcept { CpuPool::finish(static_cast<WorkStart&>(root).job_); };
   job.ends_later = true;
   work.kind = WorkKind::root;
   work.parent = static_cast<WorkRoot*>(this);

@@ -39,19 +39,22 @@ class CpuPool final : public JobRunner {
  public:
   // Starts no thread before the first job. Throws bad_alloc.
   explicit CpuPool(const CpuPoolOptions& options = {});
-  // stop().
+  // stop(), unless the last stop_until() has given up: then the threads that still work are left to themselves.
   ~CpuPool() override;
 
   // A job of this pool may have `ends_later`.
   [[nodiscard]] Submitted submit(Job& job) noexcept override;
   [[nodiscard]] bool withdraw(Job& job) noexcept override;
   CpuPool* as_cpu_pool() noexcept override { return this; }
-  // A job that ends later has ended. On the pool's threads.
-  void finish(Job& job) noexcept;
+  // A job that ends later has ended. On one of its pool's threads.
+  static void finish(Job& job) noexcept;
 
   // Takes no more jobs, gives back those that wait, asks those that run to stop, waits for them and for the threads. Not on
   // one of the pool's threads. Idempotent.
-  void stop() noexcept;
+  void stop() noexcept { static_cast<void>(stop_until(never)); }
+  // The same, but waits for jobs only until `deadline`. What it reports as unfinished works on (its end() will be called as
+  // ever), and may be waited for by another call.
+  StopReport stop_until(Instant deadline) noexcept;
 
   // Runs `work` and blocks the calling thread until it has ended: for programs without a reactor. Not on one of the pool's
   // threads. Rethrows what it threw. Errors: limit_exceeded, stopped, resource_unavailable_try_again.
@@ -70,7 +73,8 @@ class CpuPool final : public JobRunner {
 
   const CpuPoolOptions options_;
   const unsigned threads_;
-  const std::unique_ptr<State> state_;
+  const std::shared_ptr<State> state_;  // also of each thread
+  bool has_given_up_ = false;
 };
 
 namespace detail {
@@ -79,12 +83,11 @@ namespace detail {
 class WorkStart : private WorkRoot {
  public:
   // `job` gets `ends_later`. `result`: room for a T, or for nothing.
-  WorkStart(CpuPool& pool, Job& job, WorkPromiseBase& work, void* frame, void* result) noexcept;
+  WorkStart(Job& job, WorkPromiseBase& work, void* frame, void* result) noexcept;
   // On a thread of the pool.
   void begin() noexcept;
 
  private:
-  CpuPool& pool_;
   Job& job_;
   void* frame_;
 };
@@ -107,8 +110,8 @@ Error error_of(Submitted refusal) noexcept;
 template <typename T>
 Result<T> CpuPool::run(Work<T> work) {
   struct BlockingJob : Job {
-    BlockingJob(CpuPool& pool, Work<T>& what, void* result)
-        : start(pool, *this, what.promise(), what.address(), result) {
+    BlockingJob(Work<T>& what, void* result)
+        : start(*this, what.promise(), what.address(), result) {
       work = [](Job& job) noexcept { static_cast<BlockingJob&>(job).start.begin(); };
       end = [](Job& job, bool worked) noexcept { static_cast<BlockingJob&>(job).waiter.end(worked); };
     }
@@ -116,7 +119,7 @@ Result<T> CpuPool::run(Work<T> work) {
     detail::JobWait waiter;
   };
   detail::WorkSlot<T> slot;
-  BlockingJob job(*this, work, &slot.value);
+  BlockingJob job(work, &slot.value);
   const Submitted submitted = submit(job);
   if (submitted != Submitted::queued) return detail::error_of(submitted);
   if (!job.waiter.wait()) return detail::error_of(Submitted::stopped);

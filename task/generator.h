@@ -20,6 +20,9 @@
 // yields again all the same, it goes no further. A generator that has begun and has not ended must be closed before it
 // dies, on every way out; builds with debug checks abort otherwise, others destroy it where it stands. An exception that
 // leaves it is rethrown by next() or close(), and ends it.
+//
+// One that outlives the tasks that used it, and has not ended when its reactor shuts down, is closed there, after the last
+// task: oldest first, and what it throws goes to the failure sink.
 #pragma once
 
 #include <coroutine>
@@ -54,6 +57,10 @@ class GeneratorPromiseBase : public PromiseBase {
     closing,   // inside close()
     ended,     // done, or stopped in a co_yield during close()
   };
+
+  ~GeneratorPromiseBase() {
+    if (open_.is_linked()) open_.unlink();
+  }
 
   static void* operator new(std::size_t size) noexcept { return allocate_frame(size); }
   static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
@@ -100,8 +107,12 @@ class GeneratorPromiseBase : public PromiseBase {
   AwaitPlace waits_at_;  // right behind the base: see place_of()
   CancelScope* scope_ = nullptr;  // innermost at enter()
   std::exception_ptr exception_;
+  OpenGenerator open_;
   Stage stage_ = Stage::fresh;
 };
+
+// As close(), by whoever does not own it: the generator's variables may live until its owner lets go of it.
+Task<void> close_generator(OpenGenerator* open);
 
 // A generator that has begun is destroyed before its end.
 void generator_dies(GeneratorPromiseBase::Stage stage) noexcept;

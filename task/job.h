@@ -47,6 +47,12 @@ struct JobStats {
   Duration queue_time_max{};
 };
 
+// What has become of a pool's jobs when it was stopped with a time limit.
+struct StopReport {
+  std::size_t cancelled = 0;   // had not begun, and never will: end() has told each
+  std::size_t unfinished = 0;  // had begun, and have not ended by the deadline. 0: all threads have ended, too
+};
+
 class CpuPool;
 
 class JobRunner {

@@ -7,6 +7,7 @@
 
 #include <gyre/platform/check.h>
 #include <gyre/platform/thread.h>
+#include <gyre/task/pool_end.h>
 
 namespace gyre {
 
@@ -17,8 +18,8 @@ CpuPool* JobRunner::as_cpu_pool() noexcept {
 
 struct JobPool::State {
   struct Worker {
-    State* pool = nullptr;
-    Job* job = nullptr;  // runs now
+    std::shared_ptr<State> pool;  // until the thread takes it along
+    Job* job = nullptr;           // runs now
     Thread thread;
   };
 
@@ -32,9 +33,13 @@ struct JobPool::State {
   bool stopping = false;
   JobStats stats;
 
+  ThreadCount threads;
+
   static void run_on(void* worker) noexcept {
-    auto* const self = static_cast<Worker*>(worker);
-    self->pool->run(*self);
+    auto& self = *static_cast<Worker*>(worker);
+    const std::shared_ptr<State> pool = std::move(self.pool);
+    pool->run(self);
+    pool->threads.remove();
   }
 
   void run(Worker& self) noexcept {
@@ -78,26 +83,50 @@ struct JobPool::State {
     return job;
   }
 
+  void ask_to_stop() noexcept {
+    const std::lock_guard lock(mutex);
+    if (std::exchange(stopping, true)) return;
+    for (const auto& worker : workers) {
+      Job* const job = worker->job;
+      if (job != nullptr && job->request_stop != nullptr) job->request_stop(*job);
+    }
+    changed.notify_all();
+  }
+  std::size_t count_running() const noexcept {
+    const std::lock_guard lock(mutex);
+    return stats.running;
+  }
+
   // Under the mutex. False: the system gives no thread.
-  bool start_worker(const char* name) noexcept {
+  static bool start_worker(const std::shared_ptr<State>& pool, const char* name) noexcept {
+    State& self = *pool;
     auto worker = std::make_unique<Worker>();
-    worker->pool = this;
+    worker->pool = pool;
+    self.threads.add();
     Result<Thread> thread = Thread::start(run_on, worker.get(), {.name = name});
-    if (!thread) return false;
+    if (!thread) {
+      self.threads.remove();
+      return false;
+    }
     worker->thread = std::move(*thread);
-    workers.push_back(std::move(worker));
-    ++stats.threads;
+    self.workers.push_back(std::move(worker));
+    ++self.stats.threads;
     return true;
   }
 };
 
 JobPool::JobPool(const JobPoolOptions& options)
-    : options_(options), state_(std::make_unique<State>()) {
+    : options_(options), state_(std::make_shared<State>()) {
   GYRE_CHECK(options.threads_max > 0);
   state_->workers.reserve(options.threads_max);
 }
 
-JobPool::~JobPool() { stop(); }
+JobPool::~JobPool() {
+  if (!has_given_up_) stop();
+  for (const auto& worker : state_->workers) {
+    if (worker->thread) worker->thread.detach();
+  }
+}
 
 Submitted JobPool::submit(Job& job) noexcept {
   const Instant now = steady_clock().now();
@@ -110,7 +139,7 @@ Submitted JobPool::submit(Job& job) noexcept {
   } else if (state.stats.waiting >= options_.waiting_max) {
     refusal = Submitted::full;
   } else if (state.idle <= state.stats.waiting && state.workers.size() < options_.threads_max &&
-             !state.start_worker(options_.name) && state.workers.empty()) {
+             !State::start_worker(state_, options_.name) && state.workers.empty()) {
     refusal = Submitted::no_thread;
   }
   if (refusal != Submitted::queued) {
@@ -135,22 +164,23 @@ bool JobPool::withdraw(Job& job) noexcept {
   return true;
 }
 
-void JobPool::stop() noexcept {
+StopReport JobPool::stop_until(Instant deadline) noexcept {
   State& state = *state_;
-  {
-    const std::lock_guard lock(state.mutex);
-    state.stopping = true;
-    for (const auto& worker : state.workers) {
-      Job* const job = worker->job;
-      if (job != nullptr && job->request_stop != nullptr) job->request_stop(*job);
-    }
-    state.changed.notify_all();
-  }
+  StopReport report;
+  state.ask_to_stop();
   // One by one: others may withdraw theirs meanwhile.
-  while (Job* const job = state.take_first()) job->end(*job, false);
+  while (Job* const job = state.take_first()) {
+    job->end(*job, false);
+    ++report.cancelled;
+  }
+  if (!state.threads.wait(deadline)) report.unfinished = state.count_running();
+  has_given_up_ = report.unfinished != 0;
+  if (has_given_up_) return report;
+  // Without jobs they are on their way out.
   for (const auto& worker : state.workers) {
     if (worker->thread) worker->thread.join();
   }
+  return report;
 }
 
 JobStats JobPool::stats() const noexcept {

@@ -24,6 +24,7 @@ class JobPool final : public JobRunner {
  public:
   // Starts no thread. Throws bad_alloc.
   explicit JobPool(const JobPoolOptions& options = {});
+  // stop(), unless the last stop_until() has given up: then the threads that still work are left to themselves.
   ~JobPool() override;
 
   [[nodiscard]] Submitted submit(Job& job) noexcept override;
@@ -31,7 +32,10 @@ class JobPool final : public JobRunner {
 
   // Takes no more jobs, gives back those that wait, asks those that run to stop, and waits for them and for the threads.
   // Not on one of the pool's threads. Idempotent.
-  void stop() noexcept;
+  void stop() noexcept { static_cast<void>(stop_until(never)); }
+  // The same, but waits for jobs only until `deadline`. What it reports as unfinished works on (its end() will be called as
+  // ever), and may be waited for by another call.
+  StopReport stop_until(Instant deadline) noexcept;
 
   const char* name() const noexcept { return options_.name; }
   JobStats stats() const noexcept;
@@ -40,7 +44,8 @@ class JobPool final : public JobRunner {
   struct State;
 
   const JobPoolOptions options_;
-  const std::unique_ptr<State> state_;
+  const std::shared_ptr<State> state_;  // also of each thread
+  bool has_given_up_ = false;
 };
 
 }  // namespace gyre

@@ -51,6 +51,9 @@ Scheduler::Scheduler(Clock& clock, const SchedulerOptions& options)
 
 Scheduler::~Scheduler() {
   GYRE_CHECK_HINT(tasks_ == 0, "tasks are left: cancel and join them before the scheduler goes");
+  // They belong to others, who may have forgotten them, or close them on another scheduler.
+  while (open_generators_.pop_front() != nullptr) {
+  }
   delete detached_;
 }
 

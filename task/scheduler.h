@@ -15,6 +15,7 @@
 #include <gyre/platform/check.h>
 #include <gyre/platform/clock.h>
 #include <gyre/platform/error.h>
+#include <gyre/platform/intrusive_list.h>
 #include <gyre/task/cancel_scope.h>
 #include <gyre/task/context.h>
 #include <gyre/task/ready_queue.h>
@@ -55,6 +56,15 @@ struct SchedulerOptions {
   void* host = nullptr;
 };
 
+namespace detail {
+
+// An AsyncGenerator that has begun, and has not ended.
+struct OpenGenerator : ListLink {
+  void* frame = nullptr;
+};
+
+}  // namespace detail
+
 class Scheduler {
  public:
   explicit Scheduler(Clock& clock, const SchedulerOptions& options = {});
@@ -94,6 +104,9 @@ class Scheduler {
   std::size_t tasks() const noexcept { return tasks_; }
   // The scope around everything; cancel it to end all tasks.
   TaskGroup& detached() noexcept { return *detached_; }
+
+  // Those that have begun in a task of this scheduler, oldest first. See close_generator() in generator.h.
+  IntrusiveList<detail::OpenGenerator>& open_generators() noexcept { return open_generators_; }
 
   // The rest is for the task layer itself.
 
@@ -152,6 +165,7 @@ class Scheduler {
   std::uint32_t nested_ = 0;  // calls of run_nested() on the stack
   std::uint32_t last_id_ = 0;
   std::uint32_t last_ended_ = 0;
+  IntrusiveList<detail::OpenGenerator> open_generators_;
   SchedulerOptions options_;
   TaskGroup* detached_;
 };

@@ -1,8 +1,13 @@
 // asyncio's runner and executor, claim by claim: C-178 to C-180. (C-181, the signals of the runner, is in signal_stream_test.)
 #include <gyre/reactor/run.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
+#include <exception>
 #include <memory>
+#include <optional>
+#include <semaphore>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -10,6 +15,8 @@
 #include <gtest/gtest.h>
 
 #include <gyre/reactor/offload.h>
+#include <gyre/task/generator.h>
+#include <gyre/task/job.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task_local.h>
 #include <gyre/task/when_all.h>
@@ -78,6 +85,76 @@ TEST(RunnerConformanceTest, C178_JobsRunConcurrently) {
   EXPECT_TRUE(both && std::get<0>(*both) == 2 && std::get<1>(*both) == 2);
 }
 
+// A job that no request to stop reaches: who ends the executor is told, and goes on.
+struct Hanging {
+  std::binary_semaphore begun{0};
+  std::binary_semaphore go{0};
+  std::binary_semaphore ended{0};
+};
+int hang(Hanging* hanging) {
+  hanging->begun.release();
+  hanging->go.acquire();
+  hanging->ended.release();
+  return 1;
+}
+Task<Result<int>> offload_and_give_up(std::shared_ptr<Pools> pools, Hanging* hanging, StopReport& report) {
+  TaskGroup group;
+  auto job = group.spawn(
+      [](Hanging* what) { return offload(OffloadOptions{.on_cancel = OnCancel::abandon}, hang, what); }, hanging);
+  const Result<void> yielded = co_await yield();
+  EXPECT_TRUE(yielded);
+  hanging->begun.acquire();
+  report = pools->stop_until(steady_clock().now() + 2ms);
+  const Result<int> late = co_await offload(twice, 1);
+  group.cancel();
+  static_cast<void>(co_await group.join());
+  co_return late;
+}
+
+TEST(RunnerConformanceTest, C178_TheEndOfTheExecutorHasATimeLimit) {
+  Hanging hanging;
+  StopReport report;
+  {
+    RunOptions options;
+    options.reactor.pools = std::make_shared<Pools>();
+    const auto pools = options.reactor.pools;
+    const Result<int> late = run(offload_and_give_up(pools, &hanging, report), std::move(options));
+    EXPECT_TRUE(!late && late.error() == Errc::stopped);
+  }
+  EXPECT_EQ(report.unfinished, 1U);
+  hanging.go.release();
+  hanging.ended.acquire();
+}
+
+// asyncio warns; so does Gyre.
+Task<Result<int>> leave_a_job(Hanging* hanging) {
+  TaskGroup group;
+  auto job = group.spawn(
+      [](Hanging* what) { return offload(OffloadOptions{.on_cancel = OnCancel::abandon}, hang, what); }, hanging);
+  const Result<void> yielded = co_await yield();
+  EXPECT_TRUE(yielded);
+  hanging->begun.acquire();
+  job.cancel();
+  const Result<int> given_up = co_await job;
+  static_cast<void>(co_await group.join());
+  co_return given_up;
+}
+
+TEST(RunnerConformanceTest, C178_RunEndsThoughAJobDoesNotAndSaysSo) {
+  Hanging hanging;
+  ::testing::internal::CaptureStderr();
+  {
+    RunOptions options;
+    options.reactor.pools = std::make_shared<Pools>(PoolsOptions{.stop_grace = 1ms});
+    const Result<int> given_up = run(leave_a_job(&hanging), std::move(options));
+    EXPECT_TRUE(!given_up && given_up.error().is_cancelled());
+  }
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  hanging.go.release();
+  hanging.ended.acquire();
+  EXPECT_NE(said.find("1 job did not end within the grace"), said.npos) << said;
+}
+
 // --- C-179: runner ----------------------------------------------------------------------------------------------------
 
 Task<int> seven() { co_return 7; }
@@ -121,6 +198,98 @@ TEST(RunnerConformanceTest, C179_WhatIsLeftIsCancelledAwaitedAndItsFailureReport
   const Result<int> result = run(leave_behind(log), std::move(options));
   EXPECT_TRUE(result && *result == 1);
   EXPECT_EQ(log, (std::vector<std::string>{"cancelled", "cleaned up", "reported: broken"}));
+}
+
+AsyncGenerator<int> count(std::vector<std::string>& log, std::string name) {
+  for (int i = 1;; ++i) {
+    const Result<void> wanted = co_yield i;
+    if (wanted) continue;
+    log.push_back(name + " closed");
+    const Result<void> slept = co_await sleep(1ms);
+    log.push_back(slept ? name + " cleaned up" : name + " disturbed");
+    co_return;
+  }
+}
+AsyncGenerator<int> throw_at_close() {
+  const Result<void> wanted = co_yield 1;
+  if (!wanted) throw std::runtime_error("thrown at close");
+}
+// Yields again, and again.
+AsyncGenerator<int> ignore_close() {
+  for (;;) static_cast<void>(co_yield 1);
+}
+// Owns another one, and closes it.
+AsyncGenerator<int> pass_on(AsyncGenerator<int> inner, std::vector<std::string>& log) {
+  for (;;) {
+    std::optional<int> number = co_await inner.next();
+    if (!number) break;
+    const Result<void> wanted = co_yield std::move(*number);
+    if (!wanted) break;
+  }
+  log.push_back("outer closed");
+  co_await inner.close();
+}
+
+struct Generators {
+  explicit Generators(std::vector<std::string>& log)
+      : all{count(log, "first"), throw_at_close(), ignore_close(), pass_on(count(log, "inner"), log), count(log, "fresh")} {}
+  std::array<AsyncGenerator<int>, 5> all;
+};
+// Takes one value of each but the last.
+Task<int> begin_all(Generators& generators, std::vector<std::string>& log) {
+  for (std::size_t i = 0; i + 1 < generators.all.size(); ++i) {
+    const std::optional<int> number = co_await generators.all[i].next();
+    EXPECT_TRUE(number && *number == 1);
+  }
+  this_reactor().detach(left_over, log);
+  const Result<void> yielded = co_await yield();
+  EXPECT_TRUE(yielded);
+  co_return 1;
+}
+
+// They belong to nobody who could still close them: run() does, after the last task, and each may clean up.
+TEST(RunnerConformanceTest, C179_GeneratorsAreClosedAfterTheTasks) {
+  std::vector<std::string> log;
+  RunOptions options;
+  options.reactor.scheduler.failure_owner = &log;
+  options.reactor.scheduler.on_task_failure = [](void* owner, const TaskFailure& failure) noexcept {
+    std::string what = failure.error.message();
+    try {
+      if (failure.exception != nullptr) std::rethrow_exception(failure.exception);
+    } catch (const std::exception& exception) {
+      what = exception.what();
+    }
+    static_cast<std::vector<std::string>*>(owner)->push_back("reported: " + what);
+  };
+  Generators generators(log);
+  const Result<int> result = run(begin_all(generators, log), std::move(options));
+  EXPECT_TRUE(result && *result == 1);
+  EXPECT_EQ(log, (std::vector<std::string>{"cancelled", "cleaned up", "reported: broken", "first closed",
+                                           "first cleaned up", "outer closed", "inner closed", "inner cleaned up",
+                                           "reported: thrown at close"}));
+  for (std::size_t i = 0; i + 1 < generators.all.size(); ++i) EXPECT_TRUE(generators.all[i].has_ended());
+  EXPECT_FALSE(generators.all.back().has_ended()) << "one that never began is left alone";
+}
+
+AsyncGenerator<int> clean_up_for_ever(bool& was_cut_off) {
+  const Result<void> wanted = co_yield 1;
+  if (wanted) co_return;
+  const Result<void> slept = co_await sleep(1h);
+  was_cut_off = !slept;
+}
+Task<int> begin_one(AsyncGenerator<int>& generator) {
+  const std::optional<int> number = co_await generator.next();
+  co_return number ? *number : 0;
+}
+
+TEST(RunnerConformanceTest, C179_AGeneratorThatCleansUpForEverIsCutOff) {
+  bool was_cut_off = false;
+  AsyncGenerator<int> generator = clean_up_for_ever(was_cut_off);
+  RunOptions options;
+  options.reactor.shutdown_grace = std::chrono::milliseconds(40);
+  const Result<int> result = run(begin_one(generator), std::move(options));
+  EXPECT_TRUE(result && *result == 1);
+  EXPECT_TRUE(was_cut_off);
 }
 
 // --- C-180: reuse -----------------------------------------------------------------------------------------------------
