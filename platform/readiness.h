@@ -130,6 +130,8 @@ class ReadinessPoller : public Poller {
     return (descriptor.state & (always_ready | quarantined)) == 0;
   }
 
+  bool watches(NativeDescriptor native) noexcept;
+
   // readiness_posix.cc: the life of an operation.
   void check_thread() const noexcept;
   static bool is_empty_transfer(const Operation& operation) noexcept;

@@ -32,12 +32,21 @@ ReadinessPoller::~ReadinessPoller() {
 
 // --- Descriptors -----------------------------------------------------------------------------------------------------
 
+// Looks at all: for the few that are somebody else's.
+bool ReadinessPoller::watches(NativeDescriptor native) noexcept {
+  bool found = false;
+  table_.for_each([&](Descriptor& descriptor) { found = found || (descriptor.native == native && is_watched(descriptor)); });
+  return found;
+}
+
 Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) noexcept {
   GYRE_CHECK_HINT(static_cast<bool>(fd), "attach() needs an open descriptor");
   const bool is_foreign = kind == DescriptorKind::foreign;
   const NativeDescriptor native = fd.get();
   if (is_foreign) (void)fd.release();  // left open, also on failure
 
+  // epoll says so by itself; kqueue would let the newcomer take over.
+  if (is_foreign && watches(native)) return Error::system(EEXIST, OperationKind::setup);
   if (!due_.reserve(2 * table_.size() + 2)) return Error::system(ENOMEM, OperationKind::setup);
   Descriptor* const descriptor = table_.add(native);
   if (descriptor == nullptr) return Error::system(ENOMEM, OperationKind::setup);

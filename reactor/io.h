@@ -89,7 +89,8 @@ class [[nodiscard]] OperationAwaiter {
 };
 
 // Waits until `descriptor` polls readable or writable. It must stay open, and be watched for one direction by one task
-// at a time. Errors: cancelled, timed_out; operation_not_permitted for a regular file.
+// at a time. Errors: cancelled, timed_out; operation_not_permitted for a regular file; file_exists (but for io_uring) if the
+// reactor watches it already, for another task or as a stream's.
 [[nodiscard]] Task<Result<void>> wait_readable(NativeDescriptor descriptor);
 [[nodiscard]] Task<Result<void>> wait_writable(NativeDescriptor descriptor);
 

@@ -9,6 +9,7 @@
 #include <gyre/task/task_group.h>
 
 #include "support/net_task_fixture.h"
+#include "support/net_tasks.h"
 
 namespace gyre::test {
 namespace {
@@ -74,6 +75,45 @@ TEST_P(IoTest, ACancelledWatchEndsAndLeavesNothingBehind) {
     run(cancel_at(turns, false));
     run(cancel_at(turns, true));
   }
+}
+
+// C-032, C-035: what is watched already, by another task or by the stream that owns it, is refused or watched beside; the
+// first is not disturbed.
+Task<void> watch_twice() {
+  const Pair pair = unix_pair();
+  Told first, second;
+  TaskGroup group(OnFailure::keep_going);
+  group.spawn(readable_into, pair.near.get(), first);
+  co_await settle();
+  group.spawn(readable_into, pair.near.get(), second);
+  co_await settle();
+  EXPECT_FALSE(first.has_value());
+  write_all(pair.far, "x");
+  const Result<void> joined = co_await group.join();
+  EXPECT_TRUE(joined.has_value());
+  EXPECT_TRUE(first && *first);
+  EXPECT_TRUE(second && (*second || second->error() == std::errc::file_exists)) << second->error();
+  EXPECT_EQ(drain(pair.near), "x");
+}
+Task<void> watch_a_stream() {
+  auto [near, far] = tcp_streams();
+  Told told;
+  TaskGroup group(OnFailure::keep_going);
+  group.spawn(readable_into, near.native(), told);
+  co_await settle();
+  co_await write_text(far, "x");
+  const std::string text = co_await read_text(near, 1);
+  EXPECT_EQ(text, "x");
+  co_await write_text(far, "y");
+  const Result<void> joined = co_await group.join();
+  EXPECT_TRUE(joined.has_value());
+  EXPECT_TRUE(told && (*told || told->error() == std::errc::file_exists));
+  const std::string rest = co_await read_text(near, 1);
+  EXPECT_EQ(rest, "y");
+}
+TEST_P(IoTest, ASecondWatcherDoesNotDisturbTheFirst) {
+  run(watch_twice());
+  run(watch_a_stream());
 }
 
 // A descriptor may be closed by its owner and its number used again, between two waits.
