@@ -176,7 +176,7 @@ $(BUILD)/tools/%: tools/%.cc
 	@mkdir -p $(@D)
 	$(CXX) -O1 -std=c++20 $(WARNINGS) $< -o $@
 .SECONDEXPANSION:
-$(EXAMPLE_PROGRAMS): $(OUT)/bin/%$(EXE): $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(wildcard examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
+$(EXAMPLE_PROGRAMS): $(OUT)/bin/%$(EXE): $$(patsubst $$(PERCENT).cc,$(OUT)/$$(PERCENT).o,$$(call ours,examples/$$*.cc examples/$$*/*.cc)) $(OUT)/libgyre.a
 	@mkdir -p $(@D)
 	$(SAY)$(COMPILE) $^ $(LDFLAGS) -o $@
 PERCENT := %

@@ -1,30 +1,16 @@
 // Who runs here: the process, its threads, the calling thread.
 #pragma once
 
-#include <pthread.h>
-#include <unistd.h>
-
-#include <array>
 #include <cstddef>
-#include <filesystem>
 #include <string>
+
+#include <gyre/platform/this_process.h>
 
 namespace book {
 
-inline long process_id() { return ::getpid(); }
-inline long parent_id() { return ::getppid(); }
-
-inline std::string thread_name() {
-  std::array<char, 16> name{};
-  ::pthread_getname_np(::pthread_self(), name.data(), name.size());
-  return name.data();
-}
-
-// Linux; elsewhere 0. A sanitizer may have a thread of its own.
-inline std::size_t count_threads() {
-  std::error_code error;
-  const std::filesystem::directory_iterator all("/proc/self/task", error);
-  return error ? 0 : static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
+inline long process_id() { return static_cast<long>(gyre::process_id()); }
+inline long parent_id() { return static_cast<long>(gyre::parent_process_id()); }
+using gyre::count_threads;
+using gyre::thread_name;
 
 }  // namespace book

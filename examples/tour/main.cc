@@ -1,16 +1,15 @@
 // `make run`: Gyre at work, in a few seconds.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 
+#include <gyre/platform/this_process.h>
 #include <gyre/reactor/run.h>
 
 #include "tour.h"
 
 namespace tour {
 
-bool is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
+bool is_terminal() { return gyre::is_terminal_output(); }
 
 std::string bar(double share, int width) {
   const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * width + 0.5);

@@ -1,7 +1,5 @@
 // The first example of asyncio's books: many slow web requests at once, on one thread.
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +7,7 @@
 #include <gyre/net/buffered_reader.h>
 #include <gyre/net/server.h>
 #include <gyre/net/tcp_stream.h>
+#include <gyre/platform/this_process.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/task/interval.h>
 #include <gyre/task/sleep.h>
@@ -61,20 +60,6 @@ gyre::Task<void> show_progress(const int* fetched, gyre::Instant begin) {
   }
 }
 
-std::size_t threads() {
-  std::error_code error;
-  const std::filesystem::directory_iterator all("/proc/self/task", error);
-  return error ? 0 : static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
-
-std::string peak_memory() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::to_string(std::stoi(line.substr(6)) / 1024) + " MiB";
-  }
-  return "unknown";
-}
-
 }  // namespace
 
 gyre::Task<gyre::Result<void>> fetch_pages() {
@@ -95,7 +80,7 @@ gyre::Task<gyre::Result<void>> fetch_pages() {
   for (int page = 0; page < pages; ++page) all.spawn(fetch, *where, page, &fetched);
   const gyre::Result<void> done = co_await all.join();
   const gyre::Duration took = gyre::steady_clock().now() - begin;
-  const std::size_t threads_used = threads();
+  const std::size_t threads = gyre::count_threads();
   background.cancel();
   static_cast<void>(co_await background.join());
   if (!done) co_return done.error();
@@ -103,8 +88,8 @@ gyre::Task<gyre::Result<void>> fetch_pages() {
   if (is_terminal()) std::printf("\r   [%s] %3d open, %3d done        \n", bar(1, 40).c_str(), pages - fetched, fetched);
   std::printf("   one after the other   %6.2f s\n", static_cast<double>(pages));
   std::printf("   at once, with Gyre    %6.2f s, server and clients on %zu thread%s\n",
-              static_cast<double>(took.count()) / 1e9, threads_used, threads_used == 1 ? "" : "s");
-  std::printf("   peak memory           %s\n", peak_memory().c_str());
+              static_cast<double>(took.count()) / 1e9, threads, threads == 1 ? "" : "s");
+  std::printf("   peak memory           %.0f MiB\n", static_cast<double>(gyre::peak_memory() >> 20));
   std::printf("   poller                %s (%s)\n", reactor.poller().name().data(), reactor.poller_reason().data());
   co_return gyre::Result<void>{};
 }

@@ -1,9 +1,5 @@
 // What a switch costs on this machine, from the cheapest kind to the dearest. Each is measured for a short while only: see
 // `make bench` for the careful figures.
-#include <sys/wait.h>
-#include <ucontext.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -12,31 +8,17 @@
 #include <cstdio>
 #include <mutex>
 #include <thread>
-#include <vector>
 
-#include <gyre/platform/clock.h>
 #include <gyre/platform/thread.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task_group.h>
 
+#include "switches.h"
 #include "tour.h"
 
 namespace tour {
 namespace {
-
-// Nanoseconds per switch of `run(rounds)`, which makes `switches` in each round: the best of five.
-template <typename Run>
-double measure(int rounds, int switches, Run run) {
-  double best = HUGE_VAL;
-  for (int attempt = 0; attempt < 5; ++attempt) {
-    const gyre::Instant begin = gyre::steady_clock().now();
-    run(rounds);
-    const auto took = static_cast<double>((gyre::steady_clock().now() - begin).count());
-    best = std::min(best, took / rounds / switches);
-  }
-  return best;
-}
 
 gyre::Task<void> yield_often(int rounds) {
   for (int i = 0; i < rounds; ++i) {
@@ -65,22 +47,6 @@ double task_switch(gyre::Reactor& reactor, int tasks) {
 
 double child_call(gyre::Reactor& reactor) {
   return measure(200'000, 2, [&](int rounds) { static_cast<void>(reactor.run_until(call_often(rounds))); });
-}
-
-ucontext_t main_context;
-ucontext_t other_context;
-
-double context_switch() {
-  std::vector<char> stack(64 * 1024);
-  ::getcontext(&other_context);
-  other_context.uc_stack.ss_sp = stack.data();
-  other_context.uc_stack.ss_size = stack.size();
-  ::makecontext(&other_context, [] {
-    for (;;) ::swapcontext(&other_context, &main_context);
-  }, 0);
-  return measure(20'000, 2, [](int rounds) {
-    for (int i = 0; i < rounds; ++i) ::swapcontext(&main_context, &other_context);
-  });
 }
 
 double thread_by_condition_variable() {
@@ -118,59 +84,13 @@ double thread_by_futex() {
   });
 }
 
-// A ball goes through one pipe and comes back through another, until the first is closed.
-struct Pipes {
-  int there[2];
-  int back[2];
-  bool open() { return ::pipe(there) == 0 && ::pipe(back) == 0; }
-  void echo() const {
-    char ball = 0;
-    while (::read(there[0], &ball, 1) == 1 && ::write(back[1], &ball, 1) == 1) {
-    }
-  }
-  double play() const {
-    return measure(2'000, 2, [this](int rounds) {
-      char ball = 0;
-      for (int i = 0; i < rounds; ++i) {
-        if (::write(there[1], &ball, 1) != 1 || ::read(back[0], &ball, 1) != 1) return;
-      }
-    });
-  }
-};
-
-double thread_by_pipe() {
-  Pipes pipes;
-  if (!pipes.open()) return HUGE_VAL;
-  std::thread other([&pipes] { pipes.echo(); });
-  const double cost = pipes.play();
-  ::close(pipes.there[1]);
-  other.join();
-  for (const int fd : {pipes.there[0], pipes.back[0], pipes.back[1]}) ::close(fd);
-  return cost;
-}
-
-double process_by_pipe() {
-  Pipes pipes;
-  if (!pipes.open()) return HUGE_VAL;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::close(pipes.there[1]);
-    pipes.echo();
-    ::_exit(0);
-  }
-  const double cost = pipes.play();
-  for (const int fd : {pipes.there[0], pipes.there[1], pipes.back[0], pipes.back[1]}) ::close(fd);
-  ::waitpid(child, nullptr, 0);
-  return cost;
-}
+}  // namespace
 
 void show(const char* what, double nanoseconds) {
   // Ten times as long, one step more: 1 ns to 100 us.
   const double share = std::log10(std::max(nanoseconds, 1.0)) / 5;
   std::printf("   %-34s %9.1f ns  %s\n", what, nanoseconds, bar(share, 25).c_str());
 }
-
-}  // namespace
 
 void show_switches() {
   gyre::Result<std::unique_ptr<gyre::Reactor>> made = gyre::Reactor::create();
@@ -179,11 +99,10 @@ void show_switches() {
   std::printf("\n2. What a switch costs here (each step of a bar is ten times as long as the one before).\n");
   show("coroutine: call and return", child_call(reactor));
   show("coroutine: yield, 100 tasks", task_switch(reactor, 100));
-  show("swapcontext", context_switch());
+  show_contexts();
   show("thread: futex", thread_by_futex());
   show("thread: condition variable", thread_by_condition_variable());
-  show("thread: pipe", thread_by_pipe());
-  show("process: pipe", process_by_pipe());
+  show_pipes();
 }
 
 }  // namespace tour

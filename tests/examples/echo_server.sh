@@ -6,6 +6,7 @@ pid=$server_PID
 trap 'kill "$pid" 2>/dev/null' EXIT
 
 read -r -t 20 _ _ address <&"${server[0]}"  # "listening on 127.0.0.1:41234"
+address=${address%$'\r'}  # how a program of Windows ends its lines
 exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
 echo "hello, Gyre" >&3
 read -r -t 20 answer <&3

@@ -11,6 +11,7 @@ mkdir "$directory/served"
 head -c 5000000 /dev/urandom >"$directory/served/large"
 echo secret >"$directory/secret"
 read -r -t 20 _ _ address <&"${server[0]}"
+address=${address%$'\r'}  # how a program of Windows ends its lines
 if command -v curl >/dev/null; then
   curl -s --max-time 20 -o "$directory/got" "http://$address/large"
   status() { curl -s --max-time 20 --path-as-is -o /dev/null -w '%{http_code}' "http://$address/$1"; }

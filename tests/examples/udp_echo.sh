@@ -7,6 +7,7 @@ coproc server { exec "$1" 0 2>&1; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null' EXIT
 read -r -t 20 _ _ address <&"${server[0]}"
+address=${address%$'\r'}  # how a program of Windows ends its lines
 timeout 40 python3 - "$address" <<'END'
 import os, socket, sys
 host, port = sys.argv[1].rsplit(":", 1)

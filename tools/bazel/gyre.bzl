@@ -43,6 +43,6 @@ def examples():
             headers = native.glob(["examples/" + folder + "/*.h"], allow_empty = True) if folder else []
             programs.append((name, [file] + headers))
     for folder in folders:
-        files = native.glob(["examples/" + folder + "/*.cc", "examples/" + folder + "/*.h"])
-        programs.append((folder, files))
+        headers = native.glob(["examples/" + folder + "/*.h"], allow_empty = True)
+        programs.append((folder, sources("examples/" + folder) + headers))
     return programs
