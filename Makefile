@@ -78,7 +78,7 @@ test: ## builds and runs all tests and examples (TESTS="a_test b_test": only the
 stress: ## builds and runs the long randomised tests
 	+@$(AGAIN) test TESTS='$(STRESS)' EXAMPLES= TEST_TIMEOUT=1800
 traps traps-update: ## what every compiler here does with coroutines, at every level; -update records it
-	+@GYRE_TRAPS=$(if $(filter %update,$@),update,full) $(AGAIN) test TESTS=compiler_traps_test EXAMPLES= TEST_TIMEOUT=3600
+	+@GYRE_TRAPS=$(if $(filter %update,$@),update,full) $(AGAIN) test TESTS=compiler_traps_posix_test EXAMPLES= TEST_TIMEOUT=3600
 asan ubsan tsan: ## all tests under a sanitizer, with clang 16 where there is one
 	+@$(AGAIN) test MODE=$@ CXX='$(if $(filter default undefined file,$(origin CXX)),$(shell tools/setup --sanitizer-compiler),$(CXX))'
 CHECK_MODE = $(if $(filter file,$(origin MODE)),test,$(MODE))

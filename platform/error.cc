@@ -380,10 +380,7 @@ Error Error::from(const std::error_code& code, OperationKind operation) noexcept
   if (!code) return Error();
   if (code.category() == std::generic_category()) return system(code.value(), operation);
   if (code.category() == std::system_category()) {
-    // The system's own numbers: errno already on POSIX, where the condition only lacks the values that std::errc does
-    // not name; Win32 codes elsewhere, which the condition translates.
-    const std::error_condition condition = code.default_error_condition();
-    return system(condition.value(), operation);
+    return system(detail::errno_of_system_code(code.value()), operation);
   }
   if (code.category() == gyre_category()) return Error(Domain::gyre, code.value(), operation);
   if (code.category() == resolver_category()) {

@@ -193,6 +193,8 @@ std::int32_t errno_of(std::uint32_t code) noexcept {
 
 namespace detail {
 
+std::int32_t errno_of_system_code(std::int32_t code) noexcept { return errno_of(static_cast<std::uint32_t>(code)); }
+
 // std::errc has all that <errno.h> has here.
 std::string_view extra_system_text(std::int32_t) noexcept { return {}; }
 

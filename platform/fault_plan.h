@@ -37,6 +37,8 @@ struct Fault {
 };
 
 inline constexpr long any_call = -1;
+// The start of a thread, on every system: the number that Linux's clone3 has.
+inline constexpr long number_start_thread = 435;
 
 struct FaultRule {
   long number = any_call;      // of the system call

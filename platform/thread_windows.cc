@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/fault_plan.h>
 #include <gyre/platform/windows_function_windows.h>
 
 namespace gyre {
@@ -90,6 +91,12 @@ Result<Thread> Thread::start(void (*run)(void*) noexcept, void* argument,
                              const ThreadOptions& options) noexcept {
   std::unique_ptr<Start> start(new (std::nothrow) Start{run, argument, options});
   if (start == nullptr) return Error::system(ENOMEM, OperationKind::setup);
+  if constexpr (fault_injection) {
+    const sys::Fault fault = sys::detail::consult(sys::number_start_thread, sys::Site::current());
+    if (fault.kind == sys::Fault::Kind::fail) {
+      return Error::system(static_cast<std::int32_t>(fault.value), OperationKind::setup);
+    }
+  }
   const std::uintptr_t native = ::_beginthreadex(nullptr, 0, begin, start.get(), 0, nullptr);
   // Whatever is short: threads, handles, memory.
   if (native == 0) return Error::system(EAGAIN, OperationKind::setup);

@@ -11,7 +11,6 @@
 #include <gtest/gtest.h>
 
 #include <gyre/platform/fault_plan.h>
-#include <gyre/platform/syscalls_posix.h>
 #include <gyre/reactor/offload.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/task/job_pool.h>
@@ -291,7 +290,7 @@ TEST_F(OffloadTest, StopWhile10000JobsWaitGivesBackEachOnceAndLeaksNothing) {
 TEST_F(OffloadTest, ThreadsThatTheSystemRefusesAreAnError) {
   if (!fault_injection) GTEST_SKIP() << "this build injects no failures";
   sys::FaultPlan plan;
-  plan.add(sys::FaultRule{.number = sys::number_clone3, .fault = {sys::Fault::Kind::fail, EAGAIN}});
+  plan.add(sys::FaultRule{.number = sys::number_start_thread, .fault = {sys::Fault::Kind::fail, EAGAIN}});
   const sys::FaultScope scope(plan);
   const Result<int> result = reactor->run_until(offload([] { return 1; }));
   ASSERT_FALSE(result);

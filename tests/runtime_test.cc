@@ -14,7 +14,6 @@
 #include <gyre/net/tcp_listener.h>
 #include <gyre/net/tcp_stream.h>
 #include <gyre/platform/fault_plan.h>
-#include <gyre/platform/syscalls_posix.h>
 #include <gyre/reactor/post_handle.h>
 #include <gyre/reactor/run_on.h>
 #include <gyre/reactor/runtime.h>
@@ -87,7 +86,7 @@ TEST(RuntimeTest, WithoutAThreadForEachItStartsNothing) {
   std::counting_semaphore<> ready{0};
   auto runtime = make_runtime(2);
   sys::FaultPlan plan;
-  plan.add(sys::FaultRule{.number = sys::number_clone3, .first = 2, .fault = {sys::Fault::Kind::fail, EAGAIN}});
+  plan.add(sys::FaultRule{.number = sys::number_start_thread, .first = 2, .fault = {sys::Fault::Kind::fail, EAGAIN}});
   const sys::FaultScope scope(plan);
   const Result<void> started = runtime->start(until_cancelled, &ready);
   EXPECT_EQ(started.error(), std::errc::resource_unavailable_try_again);

@@ -1,5 +1,5 @@
-// Awaits without end on a small stack: for stack_depth_test, which runs them as they are built with it, and has them
-// compiled by other compilers, at other levels.
+// Awaits without end on a small stack: for stack_depth_test, which runs them as they are built with it, and for
+// stack_depth_posix_test, which has them compiled by other compilers, at other levels.
 #pragma once
 
 #include <pthread.h>

@@ -2,7 +2,7 @@
 //
 // A trap is one file of small coroutines whose right outcome is known. Each of its cases runs in a
 // process of its own, so that a crash is an observation too and hides none of the other cases.
-// tests/compiler_traps_test.cc compiles and runs the files; nothing here knows anything of Gyre. What
+// tests/compiler_traps_posix_test.cc compiles and runs the files; nothing here knows anything of Gyre. What
 // is defined in main.cc is not here because it would be compiled, and optimised, once per use.
 #pragma once
 

@@ -493,7 +493,7 @@ TEST_F(FaultPlanTest, AnInterruptedConnectGoesOnBehindOurBack) {
 
 TEST_F(FaultPlanTest, ASiteIsTheLineThatAskedForTheCall) {
   const FaultScope scope(plan_);
-  const std::string here = "syscalls_test.cc:" + std::to_string(__LINE__ + 1);
+  const std::string here = "syscalls_linux_test.cc:" + std::to_string(__LINE__ + 1);
   EXPECT_EQ(sys::send(pair_.a(), "a", 1, 0), 1);
   EXPECT_EQ(sys::send(pair_.a(), "b", 1, 0), 1);
   const std::vector<FaultPlan::Reached> reached = plan_.reached();
@@ -505,7 +505,7 @@ TEST_F(FaultPlanTest, ASiteIsTheLineThatAskedForTheCall) {
 
 TEST_F(FaultPlanTest, ARuleMayBeForOneSiteOnly) {
   const FaultScope scope(plan_);
-  const std::string second = "syscalls_test.cc:" + std::to_string(__LINE__ + 3);
+  const std::string second = "syscalls_linux_test.cc:" + std::to_string(__LINE__ + 3);
   plan_.add({.number = any_call, .site = second, .fault = {Fault::Kind::fail, EPIPE}});
   EXPECT_EQ(sys::send(pair_.a(), "a", 1, 0), 1);
   EXPECT_EQ(sys::send(pair_.a(), "b", 1, 0), -EPIPE);
