@@ -85,9 +85,11 @@ CHECK_MODE = $(if $(filter file,$(origin MODE)),test,$(MODE))
 # wine-TEST: builds one test for Windows, and runs it. (Everything under Wine; it has not been on a real Windows.)
 windows: ## cross-builds library, tests and examples for Windows, with mingw-w64 (WINDOWS_CXX)
 	@tools/setup windows
-	+@$(AGAIN) $(WINDOWS) build-tests || { echo '0 passed, 1 failed'; exit 1; }
-windows-test: windows ## runs all that under Wine; ends with the count
-	+@TEST_WRAPPER='tools/wine $(BUILD)/windows/wine' $(AGAIN) $(WINDOWS) run-tests
+	+@$(AGAIN) -k $(WINDOWS) build-tests
+windows-test: ## the same, and runs it all under Wine; ends with the count, in which a program that was not built has failed
+	@tools/setup windows
+	+@$(AGAIN) -k $(WINDOWS) build-tests; built=$$?; \
+	  TEST_WRAPPER='tools/wine $(BUILD)/windows/wine' $(AGAIN) $(WINDOWS) run-tests && exit $$built
 wine-%:
 	+@$(AGAIN) $(WINDOWS) $(BUILD)/windows/windows/tests/$*.exe
 	@tools/wine $(BUILD)/windows/wine $(BUILD)/windows/windows/tests/$*.exe $(ARGS)

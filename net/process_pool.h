@@ -30,6 +30,7 @@
 
 #include <gyre/net/process_values.h>
 #include <gyre/platform/clock.h>
+#include <gyre/platform/compiler.h>
 #include <gyre/platform/result.h>
 #include <gyre/task/join_handle.h>
 #include <gyre/task/semaphore.h>
@@ -94,7 +95,7 @@ struct Registered {
     return WorkerFunction::Outcome::value;
   }
   // The compiler's name of this function is the template's, and so names `function` and its type.
-  static std::string_view name() noexcept { return __PRETTY_FUNCTION__; }
+  static std::string_view name() noexcept { return GYRE_FUNCTION_SIGNATURE; }
 
   static inline const WorkerFunction entry{name(), run};
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/compiler.h>
 #include <gyre/task/cancel_scope.h>
 #include <gyre/task/task.h>
 #include <gyre/task/task_group.h>
@@ -63,7 +64,7 @@ std::size_t Scheduler::run_ready(std::size_t at_most, Instant until) noexcept {
   detail::ThreadState& thread = detail::thread_state;
   Scheduler* const outer = std::exchange(thread.scheduler, this);
   thread.transfers_left = options_.transfers_max;
-  stack_base_ = __builtin_frame_address(0);
+  stack_base_ = GYRE_FRAME_ADDRESS();
   slices_left_ = slices_max;
   if (owner_ == nullptr) owner_ = &thread;
   check_thread();
@@ -152,7 +153,7 @@ std::coroutine_handle<> Scheduler::continue_with(void* frame) noexcept {
 // Whether what has been called since run_ready() can be a slice of nested resumptions: each takes more than 32 bytes.
 bool Scheduler::has_deep_stack() const noexcept {
   const auto base = reinterpret_cast<std::uintptr_t>(stack_base_);
-  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  const auto here = reinterpret_cast<std::uintptr_t>(GYRE_FRAME_ADDRESS());
   return base - here > std::size_t{32} * options_.transfers_max;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <gyre/platform/compiler.h>
+
 namespace gyre {
 namespace {
 
@@ -179,7 +181,7 @@ void TimerQueue::cascade(Link& slot) noexcept {
   while (link != nullptr) {
     Link* const next = link->next;
     back = back->prev;
-    __builtin_prefetch(back);
+    GYRE_PREFETCH(back);
     Timer& timer = timer_of(link);
     insert_into_wheel(timer, key_of(timer.deadline_));
     link = next;

@@ -20,7 +20,7 @@ const testing::KilledBySignal aborted(6);
 TEST_F(CheckDeathTest, PrintsFileLineAndConditionAndAborts) {
   const int two = 2;
   EXPECT_EXIT(GYRE_CHECK(two == 3), aborted,
-              "check_test\\.cc:[0-9]+: check failed: two == 3\n");
+              "check_test\\.cc:.*: check failed: two == 3");
 }
 
 TEST_F(CheckDeathTest, PrintsTheHint) {

@@ -181,7 +181,8 @@ Findings includes(const Source& source) {
 Findings conditional_compilation(const Source& source) {
   Findings findings;
   if (!source.in_library() && !source.in("examples")) return findings;
-  for (string_view allowed : {"platform/check.h", "platform/poller.cc", "platform/raw_syscall_linux.h"}) {
+  for (string_view allowed : {"platform/check.h", "platform/poller.cc", "platform/raw_syscall_linux.h",
+                              "platform/compiler.h"}) {
     if (source.path == allowed) return findings;
   }
   for (string_view directive : {"#if", "#ifdef", "#ifndef", "#elif"}) {
@@ -243,6 +244,31 @@ Findings exceptions(const Source& source) {
   Findings findings;
   if (!source.in_library() || source.path == "platform/check.h") return findings;
   for (string_view word : {"throw", "try", "catch"}) forbid(source, source.code, word, "the library throws nothing", findings);
+  return findings;
+}
+
+// Outside platform/ Visual C++ could compile it: no extension of GNU's. (Three builtins are common to all compilers.)
+Findings gnu_only(const Source& source) {
+  Findings findings;
+  if (!source.in_any({"task", "reactor", "net"})) return findings;
+  const string_view code = source.code;
+  for (string_view word : {"__attribute__", "__extension__", "__PRETTY_FUNCTION__", "__int128", "__typeof__", "typeof",
+                           "__asm__", "__thread"}) {
+    forbid(source, code, word, "GNU's only: see platform/compiler.h", findings);
+  }
+  for (std::size_t at = code.find("__builtin_"); at != code.npos; at = code.find("__builtin_", at + 1)) {
+    const string_view name = code.substr(at + 10, code.find('(', at) - at - 10);
+    if (name != "FILE" && name != "LINE" && name != "FUNCTION") {
+      report(source, at, "GNU's only: see platform/compiler.h", findings);
+    }
+  }
+  // A call may have a braced list as argument: f({a, b}). Without a name before it, it is a statement as an expression.
+  for (std::size_t at = code.find("({"); at != code.npos; at = code.find("({", at + 1)) {
+    const std::size_t before = at == 0 ? code.npos : code.find_last_not_of(" \n", at - 1);
+    if (before != code.npos && string_view("=(,?:&|!+-*/").find(code[before]) != string_view::npos) {
+      report(source, at, "a statement as an expression is GNU's only", findings);
+    }
+  }
   return findings;
 }
 
@@ -335,6 +361,7 @@ constexpr Rule rules[] = {
     {"seam", seam},
     {"system_calls", system_calls},
     {"exceptions", exceptions},
+    {"gnu_only", gnu_only},
     {"never_lands", never_lands},
     {"await_in_macro", await_in_macro},
     {"await_with_lambda", await_with_lambda},
@@ -504,6 +531,13 @@ const Case cases[] = {
     {exceptions, "task/a.h", "try { f(); } catch (...) {}\n", 2},
     {exceptions, "task/a.h", "bool try_lock(); void f() noexcept;  // throws nothing; do not throw\n", 0},
     {exceptions, "tests/a_test.cc", "throw 1;\n", 0},
+
+    {gnu_only, "task/a.cc", "int f() __attribute__((cold));\n__extension__ typedef int t;\n", 2},
+    {gnu_only, "task/a.cc", "void* p = __builtin_frame_address(0);\n", 1},
+    {gnu_only, "net/a.h", "auto n = __PRETTY_FUNCTION__;\n", 1},
+    {gnu_only, "reactor/a.cc", "int a = ({ int b = 1; b; });\n", 1},
+    {gnu_only, "task/a.h", "void f(const char* file = __builtin_FILE()); int n = std::min({a, b}); g<int>({1});\n", 0},
+    {gnu_only, "platform/a.h", "int f() __attribute__((cold));\n", 0},
 
     {never_lands, "tests/a_test.cc", "// FIX" "ME: later\n", 1},
     {never_lands, "task/a.cc", "using namespace std;\n", 1},

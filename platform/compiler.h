@@ -1,0 +1,19 @@
+// What compilers spell differently and the standard lacks: so that nothing outside platform/ is GNU's only.
+//
+// (__builtin_FILE, __builtin_LINE and __builtin_FUNCTION are the same in GCC, clang and Visual C++, and an attribute of
+// another compiler's is ignored. Only GCC and clang have compiled Gyre so far.)
+#pragma once
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#define GYRE_FRAME_ADDRESS() _AddressOfReturnAddress()
+#define GYRE_PREFETCH(address) static_cast<void>(address)
+#define GYRE_FUNCTION_SIGNATURE __FUNCSIG__
+#else
+// An address in the stack frame of the function that this stands in.
+#define GYRE_FRAME_ADDRESS() __builtin_frame_address(0)
+// `address` will be read soon; it may be any.
+#define GYRE_PREFETCH(address) __builtin_prefetch(address)
+// The name of the function that this stands in, with its template's arguments.
+#define GYRE_FUNCTION_SIGNATURE __PRETTY_FUNCTION__
+#endif
