@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/pipe_windows.h>
 
 namespace gyre {
 namespace {
@@ -337,10 +338,7 @@ Result<DescriptorPair> open_socket_pair(SocketType type) noexcept {
 }
 
 Result<DescriptorPair> open_pipe() noexcept {
-  UniqueFd ends[2];
-  const std::int64_t made = sys::pipe(&ends[0], &ends[1]);
-  if (made < 0) return Error::system(static_cast<std::int32_t>(-made), OperationKind::pipe);
-  return DescriptorPair{std::move(ends[0]), std::move(ends[1])};
+  return sys::open_pipe(sys::PipeMode::overlapped, sys::PipeMode::overlapped);
 }
 
 Result<DescriptorPair> open_tcp_pair(AddressFamily family) noexcept {

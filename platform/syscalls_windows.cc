@@ -2,9 +2,6 @@
 
 #include <winternl.h>
 
-#include <atomic>
-#include <cstdio>
-
 #include <gyre/platform/operation.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/windows_function_windows.h>
@@ -359,31 +356,6 @@ std::int64_t wait_for_file(NativeDescriptor file, OVERLAPPED* overlapped) noexce
   if (::GetOverlappedResult(handle_of(file), overlapped, &count, TRUE) != 0) return count;
   const DWORD code = ::GetLastError();
   return code == ERROR_HANDLE_EOF ? -ENODATA : detail::failed(code);
-}
-
-std::int64_t pipe(UniqueFd* read_end, UniqueFd* write_end, const Site& site) noexcept {
-  return call(number_pipe, site, [&]() noexcept -> std::int64_t {
-    constexpr DWORD room = 64 * 1024;
-    static std::atomic<std::uint64_t> count = 0;
-    // Anonymous pipes cannot be overlapped, so these get a name that nobody else has.
-    wchar_t name[80];
-    LARGE_INTEGER ticks{};
-    ::QueryPerformanceCounter(&ticks);
-    std::swprintf(name, 80, L"\\\\.\\pipe\\gyre-%lu-%llu-%llx", static_cast<unsigned long>(::GetCurrentProcessId()),
-                  static_cast<unsigned long long>(count.fetch_add(1, std::memory_order_relaxed)),
-                  static_cast<unsigned long long>(ticks.QuadPart));
-    const HANDLE reader = ::CreateNamedPipeW(
-        name, PIPE_ACCESS_INBOUND | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
-        PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS, 1, room, room, 0, nullptr);
-    if (reader == INVALID_HANDLE_VALUE) return detail::last_error();
-    UniqueFd made(descriptor_of(reader));
-    const HANDLE writer = ::CreateFileW(name, GENERIC_WRITE | FILE_READ_ATTRIBUTES, 0, nullptr, OPEN_EXISTING,
-                                        FILE_FLAG_OVERLAPPED, nullptr);
-    if (writer == INVALID_HANDLE_VALUE) return detail::last_error();
-    *read_end = std::move(made);
-    *write_end = UniqueFd(descriptor_of(writer));
-    return 0;
-  });
 }
 
 // --- Threads of the system's pool ------------------------------------------------------------------------------------

@@ -59,7 +59,6 @@ enum Number : long {
   number_write_file,
   number_open_file,
   number_sync_file,
-  number_pipe,
   number_close,
 };
 
@@ -305,8 +304,6 @@ std::int64_t sync_file(NativeDescriptor file, const Site& site = Site::current()
 std::int64_t file_size(NativeDescriptor file) noexcept;
 // Waits for an operation that was asked for with an event in its `overlapped`. Returns as read_file().
 std::int64_t wait_for_file(NativeDescriptor file, OVERLAPPED* overlapped) noexcept;
-// Two ends of a pipe, both overlapped.
-std::int64_t pipe(UniqueFd* read_end, UniqueFd* write_end, const Site& site = Site::current()) noexcept;
 
 // --- Threads of the system's pool ------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 #include <gyre/task/dump.h>
 
+#include "skips.h"
+
 namespace gyre::test {
 
 NetTaskFixture::~NetTaskFixture() {
@@ -11,8 +13,8 @@ NetTaskFixture::~NetTaskFixture() {
 void NetTaskFixture::SetUp() {
   descriptors_before_ = open_descriptors();
   was_set_up_ = true;
-  std::string why;
-  if (!is_available(GetParam(), &why)) GTEST_SKIP() << why;
+  std::string why = reason_to_skip();
+  if (!why.empty() || !is_available(GetParam(), &why)) GTEST_SKIP() << why;
   reactor_ = open();
 }
 

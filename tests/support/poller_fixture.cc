@@ -2,7 +2,7 @@
 
 #include <ostream>
 
-#include <gyre/platform/poller_backends.h>
+#include "skips.h"
 
 namespace gyre::test {
 
@@ -10,23 +10,6 @@ std::ostream& operator<<(std::ostream& out, const Backend& backend) { return out
 
 std::string backend_label(const testing::TestParamInfo<Backend>& parameter) {
   return std::string(parameter.param.label);
-}
-
-namespace {
-
-bool is_built(std::string_view name) {
-  for (const std::string_view* known = poller_names(); !known->empty(); ++known) {
-    if (*known == name) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Poller>> open_backend(const Backend& backend, PollerOptions options) {
-  options.tier = backend.tier;
-  if (backend.name == "kqueue" && !is_built("kqueue")) return make_kqueue_poller(options);
-  return open_poller(backend.name, options);
 }
 
 bool is_available(const Backend& backend, std::string* why) {
@@ -48,8 +31,8 @@ PollerFixture::~PollerFixture() {
 void PollerFixture::SetUp() {
   descriptors_before_ = open_descriptors();
   was_set_up_ = true;
-  std::string why;
-  if (!is_available(GetParam(), &why)) GTEST_SKIP() << why;
+  std::string why = reason_to_skip();
+  if (!why.empty() || !is_available(GetParam(), &why)) GTEST_SKIP() << why;
   io_ = std::make_unique<PollerDriver>(open());
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,13 +23,8 @@ struct Backend {
   PollerOptions::Tier tier = PollerOptions::Tier::full;
 };
 
-inline constexpr Backend backends[] = {
-    {"epoll", "epoll", PollerOptions::Tier::full},
-    {"io_uring_basic", "io_uring", PollerOptions::Tier::basic},
-    {"io_uring_net", "io_uring", PollerOptions::Tier::net},
-    {"io_uring_full", "io_uring", PollerOptions::Tier::full},
-    {"kqueue", "kqueue", PollerOptions::Tier::full},  // on Linux over a double of its kernel
-};
+// Those of this system.
+extern const std::span<const Backend> backends;
 
 std::ostream& operator<<(std::ostream& out, const Backend& backend);
 
