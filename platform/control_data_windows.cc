@@ -40,6 +40,8 @@ std::size_t pack_descriptors(std::span<std::byte> room, std::span<const NativeDe
 
 std::size_t unpack_descriptors(std::span<const std::byte>, std::span<UniqueFd>) noexcept { return 0; }
 
+std::optional<PeerCredentials> find_credentials(std::span<const std::byte>) noexcept { return std::nullopt; }
+
 std::size_t pack_segment_size(std::span<std::byte> room, std::uint16_t size) noexcept {
   const DWORD wide = size;
   return pack(room, IPPROTO_UDP, udp_send_size, &wide, sizeof(wide));

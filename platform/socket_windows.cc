@@ -104,6 +104,7 @@ NativeOption native_option(SocketOption option) noexcept {
     case SocketOption::defer_accept:
     case SocketOption::reuse_port:
     case SocketOption::free_bind:
+    case SocketOption::receive_credentials:
     case SocketOption::unread_bytes: break;  // not options of the system
   }
   return lacking;
