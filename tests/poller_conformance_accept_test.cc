@@ -1,6 +1,4 @@
 // The poller contract: accept, single and multishot, and connect.
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>

@@ -1,5 +1,4 @@
 // The poller contract: cancel() of every kind of operation, in every order against its completion (C3).
-#include <sys/socket.h>
 
 #include <cerrno>
 #include <chrono>

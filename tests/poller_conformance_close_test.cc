@@ -1,7 +1,4 @@
 // The poller contract: close, detach, and descriptors whose number or slot is used again (C8).
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -371,53 +368,6 @@ TEST_P(PollerCloseTest, DetachedDescriptorCanMoveToAnotherPoller) {
   Request& receive = other.receive(moved, 8);
   write_all(far, "moved");
   EXPECT_EQ(other.finish(receive), 5);
-}
-
-// Row 3: a duplicate keeps the open file description alive, and epoll would report it for ever.
-TEST_P(PollerCloseTest, DuplicateThatSurvivesTheCloseDoesNotSpin) {
-  UniqueFd far;
-  Descriptor& near = attached_pair(far);
-  const UniqueFd duplicate(::dup(static_cast<int>(near.native)));
-  Request& receive = io_->receive(near, 8);
-  io_->settle();
-  EXPECT_EQ(io_->finish(io_->close(near)), 0);
-  EXPECT_EQ(receive.result, -ECANCELED);
-  const PollerStats before = io_->poller().stats();
-
-  for (int i = 0; i < 10; ++i) {
-    write_all(far, "for the duplicate");
-    EXPECT_EQ(io_->quiet(milliseconds(1)), 0u);
-  }
-
-  EXPECT_LE(io_->poller().stats().idle_polls - before.idle_polls, 4u);
-  EXPECT_EQ(read_exactly(duplicate, 170).size(), 170u);
-}
-
-TEST_P(PollerCloseTest, ForkedChildThatHoldsTheDescriptionDoesNotSpinTheParent) {
-  UniqueFd far;
-  Descriptor& near = attached_pair(far);
-  Request& receive = io_->receive(near, 8);
-  io_->settle();
-  Pipe gate = pipe_pair();
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    char c;
-    ::close(raw(gate.write_end));
-    [[maybe_unused]] const ssize_t ignored = ::read(raw(gate.read_end), &c, 1);
-    ::_exit(0);
-  }
-  EXPECT_EQ(io_->finish(io_->close(near)), 0);
-  EXPECT_EQ(receive.result, -ECANCELED);
-  const PollerStats before = io_->poller().stats();
-  for (int i = 0; i < 10; ++i) {
-    write_all(far, "for the child");
-    EXPECT_EQ(io_->quiet(milliseconds(1)), 0u);
-  }
-  EXPECT_LE(io_->poller().stats().idle_polls - before.idle_polls, 4u);
-  gate.write_end.reset();
-  int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
 }
 
 TEST_P(PollerCloseTest, CloseOfAForeignDescriptorLeavesItOpen) {

@@ -1,7 +1,4 @@
-// The poller contract: messages. UDP one by one and in batches, truncation, refusals, and passed descriptors.
-#include <sys/socket.h>
-#include <unistd.h>
-
+// The poller contract: messages. UDP one by one and in batches, truncation, and refusals.
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -38,9 +35,7 @@ class PollerDatagramTest : public PollerFixture {
     return request.pieces[index].substr(0, request.messages[index].size);
   }
 };
-class PollerRightsTest : public PollerDatagramTest {};
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(PollerDatagramTest);
-GYRE_INSTANTIATE_FOR_EVERY_POLLER(PollerRightsTest);
 
 TEST_P(PollerDatagramTest, MessageTravelsWithItsSendersAddress) {
   const Udp a = udp();
@@ -323,110 +318,13 @@ TEST_P(PollerDatagramTest, MessagesOverAStreamEndWithZero) {
   EXPECT_EQ(io_->finish(received), 0);
 }
 
-// --- Descriptors in messages -----------------------------------------------------------------------------------------
-
-std::string rights(const std::vector<int>& fds) {
-  std::string control(CMSG_SPACE(fds.size() * sizeof(int)), '\0');
-  auto* header = reinterpret_cast<cmsghdr*>(control.data());
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-  std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
-  return control;
-}
-
-// The descriptors in the control data of a received message, owned.
-std::vector<UniqueFd> take_rights(const Message& message) {
-  std::vector<UniqueFd> fds;
-  if (message.control_size < sizeof(cmsghdr)) return fds;
-  const auto* header = static_cast<const cmsghdr*>(message.control);
-  EXPECT_EQ(header->cmsg_level, SOL_SOCKET);
-  EXPECT_EQ(header->cmsg_type, SCM_RIGHTS);
-  const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-  std::vector<int> numbers(count);
-  std::memcpy(numbers.data(), CMSG_DATA(header), count * sizeof(int));
-  for (const int fd : numbers) fds.emplace_back(fd);
-  return fds;
-}
-
-TEST_P(PollerRightsTest, PassedDescriptorsArriveCloseOnExec) {
-  for (const bool datagram : {false, true}) {
-    Pair pair = datagram ? unix_datagram_pair() : unix_pair();
-    Descriptor& near = io_->attach(std::move(pair.near));
-    Descriptor& far = io_->attach(std::move(pair.far));
-    const UniqueFd event = event_fd(7);
-    Request& sending = io_->make_send_messages(near, {"take"});
-    sending.controls[0] = rights({raw(event)});
-    sending.message().control = sending.controls[0].data();
-    sending.message().control_size = sending.controls[0].size();
-    Request& received = receive(far, 1, 16, CMSG_SPACE(sizeof(int)));
-    io_->start(sending);
-    EXPECT_EQ(io_->finish(sending), 4);
-    EXPECT_EQ(io_->finish(received), 4);
-
-    const std::vector<UniqueFd> fds = take_rights(received.message());
-    ASSERT_EQ(fds.size(), 1u);
-    EXPECT_TRUE(is_close_on_exec(raw(fds[0])));
-    std::uint64_t value = 0;
-    EXPECT_EQ(::read(raw(fds[0]), &value, sizeof value), 8);
-    EXPECT_EQ(value, 7u);
-    EXPECT_EQ(received.message().flags, 0u);
-    io_->close_now(near);
-    io_->close_now(far);
-  }
-}
-
-TEST_P(PollerRightsTest, ControlDataThatWasNotSentHasSizeZero) {
+TEST_P(PollerDatagramTest, ControlDataThatWasNotSentHasSizeZero) {
   Pair pair = unix_pair();
   Descriptor& near = io_->attach(std::move(pair.near));
   Request& received = receive(near, 1, 16, 128);
   write_all(pair.far, "plain");
   EXPECT_EQ(io_->finish(received), 5);
   EXPECT_EQ(received.message().control_size, 0u);
-}
-
-// Row 64: descriptors beyond the room for them must not stay open; the receiver is told. TearDown counts descriptors.
-TEST_P(PollerRightsTest, SurplusDescriptorsAreClosedAndTheTruncationIsTold) {
-  for (const std::size_t room : {CMSG_SPACE(sizeof(int)), CMSG_SPACE(2 * sizeof(int)),
-                                 CMSG_LEN(sizeof(int)), std::size_t{20}, std::size_t{8}}) {
-    Pair pair = unix_pair();
-    Descriptor& near = io_->attach(std::move(pair.near));
-    Descriptor& far = io_->attach(std::move(pair.far));
-    const std::vector<std::string> before = open_descriptors();
-    const UniqueFd event = event_fd();
-    Request& sending = io_->make_send_messages(near, {"many"});
-    sending.controls[0] = rights(std::vector<int>(10, raw(event)));
-    sending.message().control = sending.controls[0].data();
-    sending.message().control_size = sending.controls[0].size();
-    io_->start(sending);
-    EXPECT_EQ(io_->finish(sending), 4);
-    Request& received = receive(far, 1, 16, room);
-    EXPECT_EQ(io_->finish(received), 4);
-    EXPECT_NE(received.message().flags & message_control_truncated, 0u) << "room " << room;
-    {
-      const std::vector<UniqueFd> taken = take_rights(received.message());
-      EXPECT_LT(taken.size(), 10u);
-      EXPECT_EQ(open_descriptors().size(), before.size() + 1 + taken.size());
-    }
-    io_->close_now(near);
-    io_->close_now(far);
-  }
-}
-
-TEST_P(PollerRightsTest, DescriptorsForAReceiverWithoutRoomAreClosed) {
-  Pair pair = unix_pair();
-  Descriptor& near = io_->attach(std::move(pair.near));
-  Descriptor& far = io_->attach(std::move(pair.far));
-  const UniqueFd event = event_fd();
-  Request& sending = io_->make_send_messages(near, {"unwanted"});
-  sending.controls[0] = rights({raw(event)});
-  sending.message().control = sending.controls[0].data();
-  sending.message().control_size = sending.controls[0].size();
-  io_->start(sending);
-  EXPECT_EQ(io_->finish(sending), 8);
-  const std::size_t before = open_descriptors().size();
-  EXPECT_EQ(io_->finish(io_->receive(far, 16)), 8);
-  EXPECT_EQ(open_descriptors().size(), before);
 }
 
 }  // namespace

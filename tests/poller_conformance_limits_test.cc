@@ -1,7 +1,4 @@
 // The poller contract: limits and ends. Small queues, batches, shutdown() with everything in flight, several pollers.
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -366,20 +363,6 @@ TEST_P(PollerShutdownTest, AttachedDescriptorsAreClosedByTheDestructorAfterShutd
     poller->shutdown();
   }
   EXPECT_EQ(read_to_end(far), "");
-}
-
-// A child that was forked while operations were in flight must not disturb the parent by ending.
-TEST_P(PollerShutdownTest, ForkedChildThatExitsDoesNotDisturbTheParent) {
-  open_receivers(5);
-  io_->settle();
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) ::_exit(0);
-  int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  write_to_all();
-  EXPECT_TRUE(io_->run_until([&] { return done() == 5; }));
-  for (const Request* receive : receives_) EXPECT_EQ(receive->result, 1);
 }
 
 }  // namespace

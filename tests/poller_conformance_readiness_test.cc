@@ -1,7 +1,4 @@
 // The poller contract: readable and writable, foreign descriptors, lent buffers, and the native handle.
-#include <poll.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -133,42 +130,24 @@ TEST_P(PollerReadinessTest, ListenerIsReadableWhenAConnectionWaits) {
 }
 
 TEST_P(PollerReadinessTest, TimersAndEventsAreReadable) {
-  UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
-  itimerspec when = {};
-  when.it_value.tv_nsec = 1'000'000;
-  ::timerfd_settime(raw(timer), 0, &when, nullptr);
+  UniqueFd timer = timer_fd(std::chrono::milliseconds(1));
   EXPECT_EQ(io_->finish(readable(io_->attach(std::move(timer), DescriptorKind::stream))), 0);
   EXPECT_EQ(io_->finish(readable(io_->attach(event_fd(3), DescriptorKind::stream))), 0);
 }
 
-TEST_P(PollerReadinessTest, EventCounterIsReadAndWrittenLikeAStream) {
-  Descriptor& event = io_->attach(event_fd(5), DescriptorKind::stream);
-  Request& receive = io_->receive(event, 8);
-  ASSERT_EQ(io_->finish(receive), 8);
-  std::uint64_t value = 0;
-  std::memcpy(&value, receive.data.data(), sizeof value);
-  EXPECT_EQ(value, 5u);
-  Request& waiting = io_->receive(event, 8);
-  EXPECT_EQ(io_->quiet(), 0u);
-  value = 1;
-  EXPECT_EQ(io_->finish(io_->send(event, std::string_view(reinterpret_cast<char*>(&value), 8))), 8);
-  EXPECT_EQ(io_->finish(waiting), 8);
-}
-
 TEST_P(PollerReadinessTest, ForeignDescriptorTellsItsReadiness) {
-  const UniqueFd event = event_fd();
-  Descriptor& descriptor = foreign(event);
+  const Pair pair = unix_pair();
+  Descriptor& descriptor = foreign(pair.near);
   Request& request = readable(descriptor);
   EXPECT_EQ(io_->quiet(), 0u);
-  const std::uint64_t one = 1;
-  write_all(event, std::string_view(reinterpret_cast<const char*>(&one), 8));
+  write_all(pair.far, "x");
   EXPECT_EQ(io_->finish(request), 0);
   EXPECT_EQ(io_->finish(readable(descriptor)), 0);  // still
   EXPECT_EQ(io_->finish(writable(descriptor)), 0);
-  read_exactly(event, 8);
+  read_exactly(pair.near, 1);
   Request& again = readable(descriptor);
   EXPECT_EQ(io_->quiet(), 0u) << "its owner has read it empty";
-  write_all(event, std::string_view(reinterpret_cast<const char*>(&one), 8));
+  write_all(pair.far, "y");
   EXPECT_EQ(io_->finish(again), 0);
   io_->close_now(descriptor);
 }

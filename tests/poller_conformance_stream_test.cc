@@ -1,7 +1,4 @@
 // The poller contract: byte streams. Receive, send, their vectored forms, peek, shutdown, order, and whole transfers.
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -498,30 +495,6 @@ TEST_P(PollerStreamTest, NoInlineOperationsCompleteInOneTurnWithoutSleeping) {
 
   EXPECT_TRUE(receive.done());
   EXPECT_EQ(receive.result, 5);
-}
-
-// Lengths of more than 4 GiB must not be cut to 32 bits: 4 GiB would become nothing, and nothing is the end.
-TEST_P(PollerStreamTest, LengthsBeyondFourGigabytesAreNotTruncated) {
-  constexpr std::size_t huge = std::size_t{1} << 32;
-  void* const memory = ::mmap(nullptr, huge, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) GTEST_SKIP() << "no address space for 4 GiB";
-  Pair pair = unix_pair();
-  Descriptor& near = io_->attach(std::move(pair.near));
-
-  Request& send = io_->make(OperationKind::send, &near);
-  send.argument = memory;
-  send.size = huge;
-  io_->start(send);
-  EXPECT_GT(io_->finish(send), 0);
-
-  write_all(pair.far, "five!");
-  Request& receive = io_->make(OperationKind::receive, &near);
-  receive.argument = memory;
-  receive.size = huge;
-  io_->start(receive);
-  EXPECT_EQ(io_->finish(receive), 5);
-  ::munmap(memory, huge);
 }
 
 TEST_P(PollerStreamTest, ShutdownOfWritingIsSeenByThePeerAndReadingGoesOn) {

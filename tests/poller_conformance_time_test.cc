@@ -1,7 +1,4 @@
 // The poller contract: deadlines (C9) and wake-ups (C7).
-#include <pthread.h>
-#include <signal.h>
-#include <sys/timerfd.h>
 
 #include <atomic>
 #include <chrono>
@@ -30,10 +27,7 @@ class PollerTimeTest : public PollerFixture {
 
   // A timer fires in a few milliseconds; a wait for much longer ends with it, and neither before nor without it.
   void expect_sleeps_until_the_timer(Instant deadline) {
-    UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
-    itimerspec when = {};
-    when.it_value.tv_nsec = 3'000'000;
-    ASSERT_EQ(::timerfd_settime(raw(timer), 0, &when, nullptr), 0);
+    UniqueFd timer = timer_fd(milliseconds(3));
     const Instant start = steady_clock().now();
     Descriptor& descriptor = io_->attach(std::move(timer), DescriptorKind::stream);
     Request& readable = io_->plain(OperationKind::readable, descriptor);
@@ -120,26 +114,6 @@ TEST_P(PollerTimeTest, CompletionEndsTheWaitLongBeforeTheDeadline) {
   EXPECT_TRUE(receive.done());
 }
 
-// The kernel interrupts a sleeping wait for every signal; the deadline stands.
-TEST_P(PollerTimeTest, SignalsDoNotEndAWaitEarly) {
-  struct ::sigaction handler = {};
-  handler.sa_handler = [](int) {};
-  struct ::sigaction old;
-  ::sigaction(SIGUSR1, &handler, &old);
-  const pthread_t self = ::pthread_self();
-  std::atomic<bool> stop = false;
-  std::thread annoyer([&] {
-    while (!stop) {
-      ::pthread_kill(self, SIGUSR1);
-      std::this_thread::yield();
-    }
-  });
-  expect_never_early(milliseconds(3));
-  stop = true;
-  annoyer.join();
-  ::sigaction(SIGUSR1, &old, nullptr);
-}
-
 TEST_P(PollerWakeTest, WakeBeforeWaitIsSticky) {
   io_->wake();
   EXPECT_EQ(io_->turn_until(steady_clock().now() + PollerDriver::time_limit), 0u);
@@ -194,26 +168,6 @@ TEST_P(PollerWakeTest, WakeAndCompletionsComeTogether) {
   io_->wake();
   io_->turn(milliseconds(100));
   EXPECT_EQ(io_->finish(receive), 1);
-}
-
-Poller* poller_of_handler = nullptr;
-
-TEST_P(PollerWakeTest, WakeInASignalHandlerEndsASleep) {
-  poller_of_handler = &io_->poller();
-  struct ::sigaction handler = {};
-  handler.sa_handler = [](int) { poller_of_handler->wake(); };
-  struct ::sigaction old;
-  ::sigaction(SIGUSR1, &handler, &old);
-  io_->expect_foreign_wakes();
-  const pthread_t self = ::pthread_self();
-  for (int i = 0; i < 20; ++i) {
-    std::thread other([&] { ::pthread_kill(self, SIGUSR1); });
-    const Instant limit = steady_clock().now() + PollerDriver::time_limit;
-    io_->turn_until(limit);
-    EXPECT_LT(steady_clock().now(), limit);
-    other.join();
-  }
-  ::sigaction(SIGUSR1, &old, nullptr);
 }
 
 // Four threads post items and wake; now and then each waits until its items were taken, so that a lost wake would leave

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <gyre/platform/clock.h>
 #include <gyre/platform/operation.h>
 #include <gyre/platform/unique_fd.h>
 
@@ -50,6 +51,8 @@ UniqueFd tcp_socket();
 UniqueFd tcp6_socket();
 UniqueFd unix_socket();
 UniqueFd event_fd(unsigned value = 0);
+// Polls readable once `after` has passed.
+UniqueFd timer_fd(Duration after);
 // A regular file with no name.
 UniqueFd temporary_file(std::string_view content = {});
 
@@ -62,6 +65,9 @@ std::uint16_t port_of(const SocketAddress& address);
 void write_all(const UniqueFd& fd, std::string_view text);
 std::string read_exactly(const UniqueFd& fd, std::size_t size);
 std::string read_to_end(const UniqueFd& fd);
+// All of a file, whatever its position is.
+std::string content_of(NativeDescriptor file);
+std::string content_of(const std::string& path);
 // Reads what is there and does not wait.
 std::string drain(const UniqueFd& fd);
 // Writes until nothing more fits; returns how much that was.

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -151,6 +152,15 @@ UniqueFd unix_socket() { return make_socket(AF_UNIX, SOCK_STREAM); }
 
 UniqueFd event_fd(unsigned value) { return own(::eventfd(value, EFD_CLOEXEC), "eventfd"); }
 
+UniqueFd timer_fd(Duration after) {
+  UniqueFd timer = own(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), "timerfd_create");
+  itimerspec when = {};
+  when.it_value.tv_sec = static_cast<time_t>(after.count() / 1'000'000'000);
+  when.it_value.tv_nsec = static_cast<long>(after.count() % 1'000'000'000);
+  expect_ok(::timerfd_settime(raw(timer), 0, &when, nullptr), "timerfd_settime");
+  return timer;
+}
+
 UniqueFd temporary_file(std::string_view content) {
   UniqueFd fd = own(::memfd_create("test", MFD_CLOEXEC), "memfd_create");
   if (!content.empty()) write_all(fd, content);
@@ -238,6 +248,16 @@ std::string read_to_end(const UniqueFd& fd) {
     if (count <= 0) return text;
     text.append(buffer, static_cast<std::size_t>(count));
   }
+}
+
+std::string content_of(NativeDescriptor file) {
+  const UniqueFd copy = own(::dup(static_cast<int>(file)), "dup");
+  ::lseek(raw(copy), 0, SEEK_SET);
+  return read_to_end(copy);
+}
+
+std::string content_of(const std::string& path) {
+  return read_to_end(own(::open(path.c_str(), O_RDONLY | O_CLOEXEC), "open"));
 }
 
 std::string drain(const UniqueFd& fd) {

@@ -179,6 +179,16 @@ UniqueFd event_fd(unsigned value) {
   return UniqueFd(reinterpret_cast<NativeDescriptor>(::CreateEventW(nullptr, TRUE, value > 0, nullptr)));
 }
 
+UniqueFd timer_fd(Duration after) {
+  const HANDLE timer = ::CreateWaitableTimerW(nullptr, TRUE, nullptr);
+  LARGE_INTEGER due{};
+  due.QuadPart = -((after.count() + 99) / 100);
+  if (timer == nullptr || ::SetWaitableTimer(timer, &due, 0, nullptr, nullptr, FALSE) == 0) {
+    ADD_FAILURE() << "timer: " << ::GetLastError();
+  }
+  return UniqueFd(reinterpret_cast<NativeDescriptor>(timer));
+}
+
 UniqueFd temporary_file(std::string_view content) {
   static std::atomic<unsigned> made = 0;
   const std::filesystem::path path =
@@ -253,6 +263,24 @@ std::string read_to_end(const UniqueFd& fd) {
     if (count <= 0) return text;
     text.append(buffer, static_cast<std::size_t>(count));
   }
+}
+
+std::string content_of(NativeDescriptor file) {
+  HANDLE copy = nullptr;
+  const HANDLE self = ::GetCurrentProcess();
+  if (::DuplicateHandle(self, handle_of(file), self, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS) == 0) {
+    ADD_FAILURE() << "DuplicateHandle: " << ::GetLastError();
+    return {};
+  }
+  return read_to_end(UniqueFd(reinterpret_cast<NativeDescriptor>(copy)));
+}
+
+std::string content_of(const std::string& path) {
+  const HANDLE file = ::CreateFileW(std::filesystem::path(path).c_str(), GENERIC_READ,
+                                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING,
+                                    FILE_FLAG_OVERLAPPED, nullptr);
+  if (file == INVALID_HANDLE_VALUE) ADD_FAILURE() << "CreateFile: " << ::GetLastError();
+  return read_to_end(UniqueFd(reinterpret_cast<NativeDescriptor>(file)));
 }
 
 std::string drain(const UniqueFd& fd) {
