@@ -14,9 +14,11 @@ void IocpPoller::on_packet(const OVERLAPPED_ENTRY& entry) noexcept {
   switch (record.stage) {
     case Stage::kernel: {
       const std::int64_t bytes = entry.dwNumberOfBytesTransferred;
+      if (status == -ECANCELED && !cancelled && has_ended(*record.operation)) return on_result(record, 0);
       return on_result(record, conclude(record, status < 0 ? status : bytes));
     }
     case Stage::polling:
+      if (status == -ECANCELED && !cancelled && has_ended(*record.operation)) return on_ready(record);
       if (status < 0 || cancelled) return on_result(record, cancelled ? -ECANCELED : status);
       if (record.operation->kind == OperationKind::readable || record.operation->kind == OperationKind::writable) {
         return on_result(record, 0);
@@ -33,7 +35,11 @@ void IocpPoller::on_packet(const OVERLAPPED_ENTRY& entry) noexcept {
 // The socket has polled ready, or there is a buffer again.
 void IocpPoller::on_ready(InFlight& record) noexcept {
   const bool polled = record.stage == Stage::polling;
-  const std::int64_t result = attempt(record);
+  const bool aborted = polled && (record.poll.events & poll_abort) != 0;
+  std::int64_t result = attempt(record);
+  // Wine knows of a reset when it polls, and has forgotten it when it receives.
+  const bool reads = (traits_of(record.operation->kind) & kind_takes_input) != 0;
+  if (result == 0 && aborted && reads) result = -ECONNRESET;
   if (result != -EINPROGRESS) return on_result(record, result);
   // The poll was wrong, and goes on.
   if (!polled || record.stage != Stage::polling) return;

@@ -62,6 +62,7 @@ std::int64_t receive_now(Descriptor& descriptor, WSABUF* slices, DWORD count, DW
   DWORD received = 0;
   const std::int64_t result =
       sys::receive(descriptor.native, slices, count, &flags, nullptr, nullptr, nullptr, &received);
+  if (result == -EPIPE) return 0;  // shut down for reading
   if (result != -EMSGSIZE) return result;
   std::int64_t room = 0;
   for (DWORD i = 0; i < count; ++i) room += slices[i].len;
@@ -75,13 +76,21 @@ std::int64_t receive(Operation& operation) noexcept {
   return receive_now(*operation.descriptor, slices.data(), slices.size(), peek_flag(operation));
 }
 
+// A stream whose connection is gone, or never was, is a broken pipe: Windows has three names for it.
+std::int64_t as_sent(const Descriptor& descriptor, std::int64_t result) noexcept {
+  const bool is_stream = (descriptor.state & descriptor_datagram) == 0;
+  const bool is_gone = result == -ECONNRESET || result == -ECONNABORTED || result == -ENOTCONN;
+  return is_stream && is_gone ? -EPIPE : result;
+}
+
 std::int64_t send(Operation& operation) noexcept {
   const bool is_stream = (operation.descriptor->state & descriptor_datagram) == 0;
   const std::size_t most = is_stream ? send_max : sys::transfer_max;
   const bool is_vector = operation.kind == OperationKind::send_vector;
   Slices slices = is_vector ? Slices(operation.slices, operation.size, most)
                             : Slices(operation.buffer, std::min(operation.size, most));
-  return sys::send(operation.descriptor->native, slices.data(), slices.size(), nullptr, 0);
+  return as_sent(*operation.descriptor,
+                 sys::send(operation.descriptor->native, slices.data(), slices.size(), nullptr, 0));
 }
 
 // Datagrams come with control data only if there is room for some; streams have none.
@@ -104,6 +113,7 @@ std::int64_t receive_message(Descriptor& descriptor, Message& message, DWORD fla
   if (is_stream) {
     result = sys::receive(descriptor.native, slices.data(), slices.size(), &native.dwFlags, nullptr, nullptr, nullptr,
                           &received);
+    if (result == -EPIPE) result = 0;  // shut down for reading
     native.Control.len = 0;
     native.namelen = 0;
   } else if (native.Control.len == 0) {
@@ -140,7 +150,7 @@ std::int64_t send_message(Descriptor& descriptor, Message& message) noexcept {
   const int address_size = has_address ? static_cast<int>(message.address->size) : 0;
   std::int64_t result = 0;
   if (message.control == nullptr || message.control_size == 0) {
-    result = sys::send(descriptor.native, slices.data(), slices.size(), address, address_size);
+    result = as_sent(descriptor, sys::send(descriptor.native, slices.data(), slices.size(), address, address_size));
   } else if (is_stream) {
     result = -EOPNOTSUPP;
   } else {
@@ -196,7 +206,8 @@ std::int64_t ask_to_accept(InFlight& record) noexcept {
 // Until then it is not known as connected.
 std::int64_t conclude_accept(InFlight& record, std::int64_t result) noexcept {
   UniqueFd accepted = std::move(record.accepted);
-  if (result < 0) return result == -ECONNRESET ? -ECONNABORTED : result;
+  // A connection that was gone before anybody took it. EIO: Wine's name for it.
+  if (result < 0) return result == -ECONNRESET || result == -EIO ? -ECONNABORTED : result;
   const SOCKET listener = sys::socket_of(record.operation->descriptor->native);
   const std::int64_t updated =
       sys::setsockopt(accepted.get(), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, &listener, sizeof(listener));
@@ -313,6 +324,7 @@ std::int64_t transfer(const Operation& operation, OVERLAPPED* overlapped) noexce
 // The end is no error.
 std::int64_t conclude_transfer(const Operation& operation, std::int64_t result) noexcept {
   if (!reads(operation.kind)) return result;
+  if (result == -EINVAL && sys::is_directory(operation.descriptor->native)) return -EISDIR;
   return result == -ENODATA || result == -EPIPE ? 0 : result;
 }
 
@@ -424,7 +436,10 @@ std::int64_t conclude(InFlight& record, std::int64_t result) noexcept {
       }
       return conclude_connect(operation, result);
     }
-    case OperationKind::send_file: return result == -ENODATA ? 0 : result;  // nothing was asked for
+    case OperationKind::send_file:
+      return result == -ENODATA ? 0 : as_sent(*operation.descriptor, result);  // ENODATA: nothing was asked for
+    case OperationKind::receive:
+    case OperationKind::receive_vector: return result == -EPIPE ? 0 : result;  // shut down for reading
     default: return result;
   }
 }

@@ -27,6 +27,8 @@ inline constexpr std::uint16_t descriptor_v6 = 512;         // else IPv4, or loc
 inline constexpr std::uint16_t descriptor_local = 1024;
 inline constexpr std::uint16_t descriptor_waitable = 2048;  // neither file, pipe nor socket: a process, an event, a port
 
+inline constexpr std::uint16_t descriptor_ended = 4096;     // shut down for reading: what waits is told the end
+
 inline DescriptorKind kind_of(const Descriptor& descriptor) noexcept {
   return static_cast<DescriptorKind>(descriptor.state & descriptor_kind_mask);
 }
@@ -66,6 +68,12 @@ constexpr std::uint8_t traits_of(OperationKind kind) noexcept {
     case OperationKind::close: return kind_is_close;
     default: return 0;
   }
+}
+
+// Receives of a stream that this side has shut down for reading find the end.
+inline bool has_ended(const Operation& operation) noexcept {
+  return (operation.descriptor->state & descriptor_ended) != 0 && operation.kind != OperationKind::accept &&
+         (traits_of(operation.kind) & kind_takes_input) != 0;
 }
 
 // The descriptor whose input side splice takes, and that send_file reads; null for other kinds.

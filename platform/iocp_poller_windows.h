@@ -74,6 +74,7 @@ class IocpPoller final : public Poller {
   bool is_overlapped(Descriptor& descriptor) noexcept;
   std::int64_t attempt(InFlight& record) noexcept;
   std::int64_t call(InFlight& record) noexcept;
+  void end_input(Descriptor& descriptor) noexcept;
   std::int64_t receive_into_lent(InFlight& record) noexcept;
   std::int64_t ask_for(InFlight& record) noexcept;
   std::int64_t poll(InFlight& record) noexcept;
@@ -96,7 +97,8 @@ class IocpPoller final : public Poller {
   void release_native(Descriptor& descriptor) noexcept;
 
   // Waiting.
-  void fetch(Duration patience) noexcept;
+  std::size_t fetch(Duration patience) noexcept;
+  void take_packets(std::size_t count) noexcept;
   DWORD arm_timer(Duration patience) noexcept;
   void signal() noexcept;
   void prepare_for_foreign_loop() noexcept;

@@ -166,7 +166,24 @@ std::int64_t IocpPoller::call(InFlight& record) noexcept {
   if (operation.kind == OperationKind::receive_lent) return receive_into_lent(record);
   ++stats_.system_calls;
   const std::int64_t result = operation.kind == OperationKind::connect ? call_connect(record) : call_directly(operation);
+  if (operation.kind == OperationKind::shutdown) {
+    if (result >= 0 && static_cast<ShutdownSide>(operation.size) != ShutdownSide::write) end_input(*operation.descriptor);
+    return result;
+  }
   return result == -EAGAIN ? poll(record) : result;
+}
+
+// A receive that waits learns of a shutdown by nobody else.
+void IocpPoller::end_input(Descriptor& descriptor) noexcept {
+  descriptor.state |= descriptor_ended;
+  Operation* const input = descriptor.parked_input;
+  if (input == nullptr || input->state != OperationState::in_flight) return;
+  InFlight& record = record_of(*input);
+  const bool is_asked_for = record.stage == Stage::kernel;
+  if (!is_asked_for && record.stage != Stage::polling) return;
+  ++stats_.system_calls;
+  const NativeDescriptor target = is_asked_for ? descriptor.native : poll_socket_.get();
+  static_cast<void>(sys::cancel(target, record.overlapped()));
 }
 
 // A buffer is taken when there are data for it.

@@ -120,11 +120,12 @@ std::size_t IocpPoller::wait(Instant deadline) noexcept {
     if (is_idle) patience = deadline == never ? Duration::max() : deadline - clock_.now();
     if (patience > Duration::zero()) {
       if (first) ++stats_.blocking_waits;
-      fetch(wake_word_.prepare_to_sleep() ? patience : Duration::zero());
-      woken = wake_word_.take();
+      const std::size_t count = fetch(wake_word_.prepare_to_sleep() ? patience : Duration::zero());
+      woken = wake_word_.take();  // before anything is completed: what wakes then is for the next wait
+      take_packets(count);
     } else if (packets_ > 0 || wakes_seen_ != wakes_.load(std::memory_order_relaxed)) {
       // Without one coming the port has nothing for us: an idle turn makes no system call.
-      fetch(Duration::zero());
+      take_packets(fetch(Duration::zero()));
     }
     deliver_ready();
     if (delivered_ > 0 || woken || (is_idle && patience <= Duration::zero())) break;
@@ -150,25 +151,30 @@ DWORD IocpPoller::arm_timer(Duration patience) noexcept {
   return static_cast<DWORD>(milliseconds);
 }
 
-void IocpPoller::fetch(Duration patience) noexcept {
+// Returns the number of packets, which are in entries_.
+std::size_t IocpPoller::fetch(Duration patience) noexcept {
   const DWORD timeout = arm_timer(patience);
   const std::size_t room = options_.completions_max > delivered_ ? options_.completions_max - delivered_ : 1;
   ++stats_.system_calls;
   const std::int64_t count = sys::wait_port(port_.get(), entries_, static_cast<ULONG>(std::min<std::size_t>(room, entries_max)), timeout);
   if (count < 0) {
     ++stats_.interrupted_waits;
-    return;
+    return 0;
   }
+  return static_cast<std::size_t>(count);
+}
+
+void IocpPoller::take_packets(std::size_t count) noexcept {
   const std::size_t before = delivered_;
   const std::uint64_t wakes_before = wakes_seen_;
-  for (std::int64_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     if (entries_[i].lpCompletionKey == wake_key) {
       ++wakes_seen_;
     } else {
       on_packet(entries_[i]);
     }
   }
-  const bool has_events = static_cast<std::uint64_t>(count) > wakes_seen_ - wakes_before;
+  const bool has_events = count > wakes_seen_ - wakes_before;
   if (has_events && delivered_ == before && ready_.empty()) ++stats_.idle_polls;
 }
 

@@ -297,13 +297,13 @@ DWORD disposition_of(std::size_t flags) noexcept {
   return (flags & open_truncate) != 0 ? CREATE_ALWAYS : OPEN_ALWAYS;
 }
 
-bool is_directory(HANDLE file) noexcept {
+}  // namespace
+
+bool is_directory(NativeDescriptor file) noexcept {
   FILE_BASIC_INFO information{};
-  return ::GetFileInformationByHandleEx(file, FileBasicInfo, &information, sizeof(information)) != 0 &&
+  return ::GetFileInformationByHandleEx(handle_of(file), FileBasicInfo, &information, sizeof(information)) != 0 &&
          (information.FileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
-
-}  // namespace
 
 std::int64_t open_file(const char* path, std::size_t flags, const Site& site) noexcept {
   return call(number_open_file, site, [&]() noexcept -> std::int64_t {
@@ -321,7 +321,7 @@ std::int64_t open_file(const char* path, std::size_t flags, const Site& site) no
       return refuses ? -EISDIR : detail::failed(code);
     }
     UniqueFd opened(descriptor_of(file));
-    const bool is_one = is_directory(file);
+    const bool is_one = is_directory(opened.get());
     if (wants_directory && !is_one) return -ENOTDIR;
     if (is_one && (flags & (open_write | open_append | open_truncate)) != 0) return -EISDIR;
     return opened.release();

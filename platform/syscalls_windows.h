@@ -300,6 +300,7 @@ std::int64_t open_file(const char* path, std::size_t flags, const Site& site = S
 // The same to be read, not overlapped.
 std::int64_t open_plain_file(const char* path, const Site& site = Site::current()) noexcept;
 std::int64_t sync_file(NativeDescriptor file, const Site& site = Site::current()) noexcept;
+bool is_directory(NativeDescriptor file) noexcept;
 // Bytes, or a negated errno.
 std::int64_t file_size(NativeDescriptor file) noexcept;
 // Waits for an operation that was asked for with an event in its `overlapped`. Returns as read_file().

@@ -283,13 +283,12 @@ TEST_P(PollerSpliceTest, SendFileIsByteExact) {
   EXPECT_TRUE(got == text);
 }
 
-TEST_P(PollerSpliceTest, SendFileHonoursOffsetAndSizeAndLeavesTheFilesPosition) {
+TEST_P(PollerSpliceTest, SendFileHonoursOffsetAndSize) {
   Descriptor& f = file("0123456789");
   Pair pair = unix_pair();
   Descriptor& to = io_->attach(std::move(pair.near));
   EXPECT_EQ(io_->finish(io_->send_file(to, f, 3, 4)), 4);
   EXPECT_EQ(read_exactly(pair.far, 4), "3456");
-  EXPECT_EQ(::lseek(static_cast<int>(f.native), 0, SEEK_CUR), 10);
 }
 
 TEST_P(PollerSpliceTest, SendFileIsShortAtTheEndAndZeroBehindIt) {

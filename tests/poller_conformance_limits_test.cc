@@ -286,11 +286,11 @@ TEST_P(PollerShutdownTest, ShutdownCompletesEachOperationExactlyOnce) {
   io_->start(batch);
   Pipe pipe = pipe_pair();
   Pair target = unix_pair();
-  io_->splice(io_->attach(std::move(target.near)),
-              io_->attach(std::move(pipe.read_end), DescriptorKind::stream), 100);
+  Request& splice = io_->splice(io_->attach(std::move(target.near)),
+                                io_->attach(std::move(pipe.read_end), DescriptorKind::stream), 100);
   io_->settle();
   const std::size_t started = io_->in_flight_requests();
-  EXPECT_EQ(started, 27u);
+  EXPECT_EQ(started, splice.result == -EOPNOTSUPP ? 26u : 27u);  // done at once where the system has none
   EXPECT_EQ(io_->poller().in_flight(), started);
 
   io_->finish_all();  // and the driver checks: each once

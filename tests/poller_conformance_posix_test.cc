@@ -189,6 +189,14 @@ TEST_P(PollerPosixTest, WakeInASignalHandlerEndsASleep) {
   ::sigaction(SIGUSR1, &old, nullptr);
 }
 
+TEST_P(PollerPosixTest, SendFileLeavesTheFilesPosition) {
+  Descriptor& f = io_->attach(temporary_file("0123456789"), DescriptorKind::file);
+  Pair pair = unix_pair();
+  Descriptor& to = io_->attach(std::move(pair.near));
+  EXPECT_EQ(io_->finish(io_->send_file(to, f, 3, 4)), 4);
+  EXPECT_EQ(::lseek(static_cast<int>(f.native), 0, SEEK_CUR), 10);
+}
+
 // --- Descriptors in messages -----------------------------------------------------------------------------------------
 
 std::string rights(const std::vector<int>& fds) {
