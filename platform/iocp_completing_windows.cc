@@ -15,7 +15,9 @@ void IocpPoller::on_packet(const OVERLAPPED_ENTRY& entry) noexcept {
     case Stage::kernel: {
       const std::int64_t bytes = entry.dwNumberOfBytesTransferred;
       if (status == -ECANCELED && !cancelled && has_ended(*record.operation)) return on_result(record, 0);
-      return on_result(record, conclude(record, status < 0 ? status : bytes));
+      const std::int64_t result = conclude_or_repeat(record, status < 0 ? status : bytes);
+      if (result != -EINPROGRESS) on_result(record, result);
+      return;
     }
     case Stage::polling:
       if (status == -ECANCELED && !cancelled && has_ended(*record.operation)) return on_ready(record);

@@ -77,6 +77,7 @@ class IocpPoller final : public Poller {
   void end_input(Descriptor& descriptor) noexcept;
   std::int64_t receive_into_lent(InFlight& record) noexcept;
   std::int64_t ask_for(InFlight& record) noexcept;
+  std::int64_t conclude_or_repeat(InFlight& record, std::int64_t result) noexcept;
   std::int64_t poll(InFlight& record) noexcept;
   std::int64_t wait_for_handle(InFlight& record) noexcept;
   std::int64_t give_to_pool(InFlight& record) noexcept;

@@ -146,9 +146,8 @@ std::int64_t IocpPoller::attempt(InFlight& record) noexcept {
   if (is_socket) {
     if (asks_readiness) return poll(record);
     const bool peeks = (operation.flags & operation_peek) != 0;
-    const bool is_called = (traits & kind_is_called) != 0 || peeks ||
-                           (operation.kind == OperationKind::connect &&
-                            (descriptor.state & (descriptor_datagram | descriptor_local)) != 0);
+    const bool is_called = (traits & kind_is_called) != 0 || peeks || (descriptor.state & descriptor_datagram) != 0 ||
+                           (operation.kind == OperationKind::connect && (descriptor.state & descriptor_local) != 0);
     return is_called || !is_overlapped(descriptor) ? call(record) : ask_for(record);
   }
   if (asks_readiness) {
@@ -225,7 +224,17 @@ std::int64_t IocpPoller::ask_for(InFlight& record) noexcept {
     ++packets_;
     return -EINPROGRESS;
   }
-  return conclude(record, result);
+  return conclude_or_repeat(record, result);
+}
+
+// A socket whose last attempt to connect has failed answers the next one with that, once, where Linux is below Wine.
+std::int64_t IocpPoller::conclude_or_repeat(InFlight& record, std::int64_t result) noexcept {
+  const Operation& operation = *record.operation;
+  const bool repeats = result == -ECONNABORTED && operation.kind == OperationKind::connect &&
+                       operation.state == OperationState::in_flight && record.fruitless == 0;
+  if (!repeats) return conclude(record, result);
+  ++record.fruitless;
+  return ask_for(record);
 }
 
 // Through a socket of our own, so that sockets can be polled that are not ours, or not our port's.

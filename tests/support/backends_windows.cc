@@ -24,6 +24,7 @@ constexpr Skip skips[] = {
     {"PollerSpliceTest.Splice", splice},
     {"PollerSpliceTest.SendFileToAPeerThatHasGone", stand_in},
     {"PollerStreamTest.SendToAClosedPeerIsABrokenPipeAndNoSignal", stand_in},
+    {"PollerCancelTest.WaitingSplice", splice},
     {"PollerFileTest.OpenFileWithoutDescriptorsLeftIsAnError", no_limit},
     {"PollerAcceptTest.WithoutDescriptors", no_limit},
     {"PollerCancelTest.WaitingSendBatchEndsWithCancelled", no_wait},
