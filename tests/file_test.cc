@@ -1,10 +1,7 @@
 // File on every poller: positions, ends, flags, errors that name operation and path, whole files.
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <array>
 #include <cstddef>
-#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <span>
 #include <string>
@@ -37,19 +34,10 @@ std::span<std::byte> room_of(std::string& text) { return std::as_writable_bytes(
 
 class FileTest : public gyre::test::NetTaskFixture {
  protected:
-  // What went wrong in opening a file.
-  std::string open_error(const std::string& path, OpenFlags flags = OpenFlags::read) {
-    const Result<File> file = run(File::open(path, flags));
-    EXPECT_FALSE(file) << path;
-    return file ? "" : file.error().to_string();
-  }
   std::vector<std::string> names() {
     std::vector<std::string> found;
-    const std::string list = "ls -A '" + directory_.path() + "'";
-    if (FILE* const out = ::popen(list.c_str(), "r")) {
-      char line[256];
-      while (std::fgets(line, sizeof(line), out) != nullptr) found.emplace_back(without_line_end(line));
-      ::pclose(out);
+    for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
+      found.push_back(entry.path().filename().string());
     }
     return found;
   }
@@ -102,6 +90,26 @@ Task<Result<void>> write_with(std::string path, OpenFlags flags, string_view tex
   const Result<void> written = co_await write_all(*file, bytes_of(text));
   co_return written;
 }
+TEST_P(FileTest, ErrorsNameOperationAndPathOnEverySystem) {
+  EXPECT_EQ(run(File::open("gone.txt")).error().to_string(), "open file gone.txt: no such file or directory");
+  EXPECT_EQ(run(File::open(path("no/such"))).error(), std::errc::no_such_file_or_directory);
+  EXPECT_EQ(run(File::open(directory_.path())).error(), std::errc::is_a_directory);
+  EXPECT_EQ(run(File::open(directory_.path(), OpenFlags::write)).error(), std::errc::is_a_directory);
+  EXPECT_EQ(run(File::open("")).error(), std::errc::no_such_file_or_directory);
+  EXPECT_EQ(run(File::open(string_view("a\0b", 3))).error(), std::errc::invalid_argument);
+}
+
+TEST_P(FileTest, WriteFileReplacesTheFileByAnother) {
+  ASSERT_TRUE(run(write_file(path("f"), "old")));
+  const Result<FileStatus> before = file_status(path("f").c_str());
+  ASSERT_TRUE(run(write_file(path("f"), "new", {.sync = true})));
+  const Result<FileStatus> after = file_status(path("f").c_str());
+  ASSERT_TRUE(before.has_value() && after.has_value());
+  EXPECT_NE(before->number, after->number) << "replaced, not overwritten";
+  EXPECT_EQ(before->permissions, after->permissions);
+  EXPECT_EQ(run(read_file(path("f"))).value_or("?"), "new");
+}
+
 TEST_P(FileTest, FlagsMeanWhatTheySay) {
   const std::string name = path("f");
   EXPECT_EQ(run(write_with(name, OpenFlags::write, "x")).error(), std::errc::no_such_file_or_directory);
@@ -116,40 +124,6 @@ TEST_P(FileTest, FlagsMeanWhatTheySay) {
   EXPECT_TRUE(run(write_with(name, OpenFlags::write | OpenFlags::truncate, "new")));
   EXPECT_EQ(run(read_file(name)).value_or("?"), "new");
 }
-
-TEST_P(FileTest, ErrorsNameOperationAndPath) {
-  const std::string missing = path("no/such");
-  EXPECT_EQ(run(File::open("gone.txt")).error().to_string(), "open file gone.txt: no such file or directory");
-  EXPECT_NE(open_error(missing).find("no/such: no such file or directory"), std::string::npos);
-  EXPECT_EQ(run(File::open("/tmp")).error().to_string(), "open file /tmp: is a directory");
-  EXPECT_EQ(run(File::open("/tmp", OpenFlags::write)).error(), std::errc::is_a_directory);
-  EXPECT_EQ(run(File::open("/dev/null/x")).error(), std::errc::not_a_directory);
-  EXPECT_EQ(run(File::open("")).error(), std::errc::no_such_file_or_directory);
-  const std::string too_long(5000, 'x');
-  EXPECT_NE(open_error(too_long).find("file name too long"), std::string::npos);
-  EXPECT_EQ(run(File::open(string_view("a\0b", 3))).error(), std::errc::invalid_argument);
-
-  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
-  EXPECT_EQ(run(File::open(path("fifo"), OpenFlags::read | OpenFlags::write)).error(), std::errc::invalid_seek);
-
-  EXPECT_TRUE(run(write_with(path("secret"), OpenFlags::write | OpenFlags::create, "x")));
-  ASSERT_EQ(::chmod(path("secret").c_str(), 0), 0);
-  if (::geteuid() != 0) {
-    EXPECT_EQ(run(File::open(path("secret"))).error(), std::errc::permission_denied);
-  }
-}
-
-Task<void> fill_device() {
-  Result<File> full = co_await File::open("/dev/full", OpenFlags::write);
-  if (!full) co_return;
-  const Result<std::size_t> count = co_await full->write(bytes_of("x"));
-  EXPECT_FALSE(count);
-  if (!count) {
-    EXPECT_EQ(count.error().to_string(), "write at /dev/full: no space on device");
-  }
-  EXPECT_EQ(full->position(), 0U);
-}
-TEST_P(FileTest, FullDeviceIsAnErrorThatNamesIt) { EXPECT_TRUE(run(fill_device())); }
 
 Task<void> write_slice(File& file, string_view all, std::size_t begin, std::size_t size) {
   const Result<std::size_t> count = co_await file.write_at(bytes_of(all.substr(begin, size)), begin);
@@ -211,7 +185,7 @@ Task<Result<File>> open_cancelled(string_view path) {
   co_return co_await File::open(path);
 }
 TEST_P(FileTest, OpenInACancelledScopeOpensNothing) {
-  EXPECT_EQ(run(open_cancelled("/dev/null")).error(), std::errc::operation_canceled);
+  EXPECT_EQ(run(open_cancelled(path("f"))).error(), std::errc::operation_canceled);
 }
 
 Task<void> lines_through_a_file(std::string path) {
@@ -250,38 +224,15 @@ TEST_P(FileTest, WholeFilesOfAnySizeAreReadAndWritten) {
   EXPECT_EQ(names(), std::vector<std::string>{"f"}) << "no draft is left";
 }
 
-TEST_P(FileTest, FilesWithoutASizeAreReadToo) {
-  const Result<std::string> status = run(read_file("/proc/self/status"));
-  ASSERT_TRUE(status);
-  EXPECT_NE(status->find("Pid:"), std::string::npos);
-  EXPECT_EQ(run(read_file("/dev/null")).value_or("?"), "");
-}
-
 TEST_P(FileTest, ReadFileStopsAtItsLimit) {
   ASSERT_TRUE(run(write_file(path("f"), "12345")));
   EXPECT_EQ(run(read_file(path("f"), 5)).value_or("?"), "12345");
   EXPECT_EQ(run(read_file(path("f"), 4)).error(), Errc::limit_exceeded);
-  EXPECT_EQ(run(read_file("/dev/zero", 10'000)).error(), Errc::limit_exceeded);
-}
-
-TEST_P(FileTest, WriteFileReplacesAndKeepsThePermissions) {
-  ASSERT_TRUE(run(write_file(path("f"), "old", {.permissions = 0600})));
-  struct ::stat before {};
-  ASSERT_EQ(::stat(path("f").c_str(), &before), 0);
-  EXPECT_EQ(before.st_mode & 0777, 0600U);
-  ASSERT_EQ(::chmod(path("f").c_str(), 0666), 0);
-  ASSERT_TRUE(run(write_file(path("f"), "new", {.sync = true})));
-  struct ::stat after {};
-  ASSERT_EQ(::stat(path("f").c_str(), &after), 0);
-  EXPECT_EQ(after.st_mode & 0777, 0666U) << "whatever the mask";
-  EXPECT_NE(before.st_ino, after.st_ino) << "replaced, not overwritten";
-  EXPECT_EQ(run(read_file(path("f"))).value_or("?"), "new");
 }
 
 TEST_P(FileTest, WriteFileThatFailsLeavesTheOldOne) {
   ASSERT_TRUE(run(write_file(path("f"), "old")));
   EXPECT_EQ(run(write_file(directory_.path(), "x")).error(), std::errc::is_a_directory);
-  EXPECT_EQ(run(write_file("/dev/null", "x")).error(), std::errc::invalid_argument);
   EXPECT_EQ(run(write_file(path("no/such"), "x")).error(), std::errc::no_such_file_or_directory);
   const Result<void> written = run(with_timeout(Duration::zero(), write_file(path("f"), "half")));
   EXPECT_EQ(written.error(), std::errc::timed_out);

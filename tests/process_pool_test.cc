@@ -1,15 +1,10 @@
 // ProcessPool: calls, values, crashes, cancels, bounds and the end, on every poller. The workers are this very program.
 #include <gyre/net/process_pool.h>
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -17,13 +12,16 @@
 #include <string>
 #include <vector>
 
-#include <gyre/platform/fault_plan.h>
-#include <gyre/platform/syscalls_linux.h>
-#include <gyre/reactor/io.h>
+#include <gyre/platform/file_system.h>
+#include <gyre/platform/signal_handler.h>
+#include <gyre/platform/this_process.h>
+#include <gyre/platform/thread.h>
+#include <gyre/platform/worker_process.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/task_group.h>
 #include <gyre/task/timeout.h>
 
+#include "support/child_program.h"
 #include "support/net_fixture.h"
 #include "support/net_task_fixture.h"
 
@@ -36,17 +34,18 @@ class ProcessPoolTest : public NetTaskFixture {
  protected:
   void TearDown() override {
     NetTaskFixture::TearDown();
-    siginfo_t info{};
-    EXPECT_EQ(::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT), -1) << "a worker is left: " << info.si_pid;
-    EXPECT_EQ(errno, ECHILD);
+    EXPECT_FALSE(has_children()) << "a worker is left";
   }
 };
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(ProcessPoolTest);
 
+// A worker that finds this variable ends at once.
+constexpr const char* unaware = "GYRE_TEST_UNAWARE";
+
 // --- What the workers run ---------------------------------------------------------------------------------------------
 
 std::uint64_t fibonacci(unsigned n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
-int own_number() { return static_cast<int>(::getpid()); }
+int own_number() { return static_cast<int>(process_id()); }
 void nothing() {}
 std::string repeat(std::string_view text, int times) {
   std::string all;
@@ -65,17 +64,17 @@ Result<int> half_of(int number) {
 Result<void> refuse() { return Errc::malformed; }
 int fail_with(const std::string& what) { throw std::runtime_error(what); }
 int throw_a_number() { throw 7; }
+// As the system ends it.
 void crash(int signal) {
-  ::signal(signal, SIG_DFL);
-  ::kill(::getpid(), signal);
-  for (;;) ::pause();
+  raise_by_default(signal);
+  std::abort();
 }
 void leave(int status) { std::_Exit(status); }
-// Says that it runs by closing the file, whose other end is the test's, and then never ends.
+// Says that it runs by making a file, and then never ends.
 void work_for_ever(std::string path) {
-  const int fifo = ::open(path.c_str(), O_WRONLY);
-  ::close(fifo);
-  for (;;) ::pause();
+  std::ofstream(path) << "running";
+  static std::atomic<std::uint32_t> word{0};
+  for (;;) sleep_on(word, 0);
 }
 std::string environment_of_worker() {
   const char* const mark = std::getenv("GYRE_POOL_WORKER");
@@ -143,7 +142,7 @@ Task<Result<void>> call_many(std::size_t workers, int calls) {
   EXPECT_EQ(answered, calls);
   EXPECT_GE(numbers.size(), 1U);
   EXPECT_LE(numbers.size(), workers);
-  EXPECT_FALSE(numbers.contains(static_cast<int>(::getpid())));
+  EXPECT_FALSE(numbers.contains(static_cast<int>(process_id())));
   EXPECT_EQ((*pool)->stats().workers_started, numbers.size());
   co_return co_await (*pool)->shutdown();
 }
@@ -176,7 +175,7 @@ Task<Result<void>> call_what_crashes() {
   Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
   if (!pool) co_return pool.error();
   std::uint64_t lost = 0;
-  for (const int signal : {SIGKILL, SIGTERM, SIGUSR1}) {
+  for (const int signal : {9, 15, 11}) {
     const Result<void> crashed = co_await (*pool)->call<crash>(signal);
     EXPECT_FALSE(crashed);
     if (!crashed) {
@@ -202,14 +201,16 @@ Task<Result<void>> kill_while_idle() {
   if (!pool) co_return pool.error();
   const Result<int> number = co_await (*pool)->call<own_number>();
   if (!number) co_return number.error();
-  const Result<UniqueFd> pidfd = sys::pidfd_open(*number);
-  if (!pidfd) co_return pidfd.error();
-  EXPECT_EQ(::kill(*number, SIGKILL), 0);
-  const Result<void> ended = co_await wait_readable(pidfd->get());
-  EXPECT_TRUE(ended);
-  while (::kill(*number, 0) == 0) {  // until it is reaped; bound: the fixture's limit
-    const Result<void> yielded = co_await yield();
-    if (!yielded) co_return yielded.error();
+  kill_process(*number);
+  // Until it is reaped; bound: the fixture's limit.
+  while (!is_gone(*number)) {
+    const Result<void> slept = co_await sleep(1ms);
+    if (!slept) co_return slept.error();
+  }
+  // On some systems it counts as gone before the pool has heard of it.
+  for (int turn = 0; turn < 5; ++turn) {
+    const Result<void> slept = co_await sleep(1ms);
+    if (!slept) co_return slept.error();
   }
   const Result<int> next = co_await (*pool)->call<own_number>();
   EXPECT_TRUE(next && *next != *number);
@@ -237,42 +238,22 @@ TEST_P(ProcessPoolTest, WorkersThatDoNotStartFailTheirCalls) {
   EXPECT_TRUE(run(start_what_cannot_work("/no/such/program", missing)).has_value());
   EXPECT_EQ(missing, std::errc::no_such_file_or_directory) << missing;
   Error ended;
-  EXPECT_TRUE(run(start_what_cannot_work("/bin/true", ended)).has_value());
+  // This very program, which then ends before it serves.
+  set_variable(unaware, "1");
+  EXPECT_TRUE(run(start_what_cannot_work("", ended)).has_value());
+  set_variable(unaware, nullptr);
   EXPECT_EQ(ended, Errc::child_failed) << ended;
-}
-
-Task<Result<void>> call_without_processes() {
-  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
-  if (!pool) co_return pool.error();
-  sys::FaultPlan plan;
-  plan.add(sys::FaultRule{.number = SYS_clone, .fault = {sys::Fault::Kind::fail, EAGAIN}});
-  {
-    const sys::FaultScope scope(plan);
-    const Result<void> called = co_await (*pool)->call<nothing>();
-    EXPECT_TRUE(!called && called.error() == std::errc::resource_unavailable_try_again);
-  }
-  const Result<void> again = co_await (*pool)->call<nothing>();
-  EXPECT_TRUE(again);
-  co_return co_await (*pool)->shutdown();
-}
-
-TEST_P(ProcessPoolTest, WithoutAFreeProcessACallFailsAndTheNextWorks) {
-  if (!fault_injection) GTEST_SKIP() << "built without fault injection";
-  const Result<void> done = run(call_without_processes());
-  EXPECT_TRUE(done.has_value()) << done.error();
 }
 
 // --- Bounds and cancels -----------------------------------------------------------------------------------------------
 
-// Opens the reading end of a new FIFO; the worker opens the other.
-struct Started {
-  explicit Started(const TemporaryDirectory& directory) : path(directory.path("fifo")) {
-    EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
-    fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+Task<Result<void>> file_appears(std::string path) {
+  while (!file_status(path.c_str())) {  // bound: the fixture's limit
+    const Result<void> slept = co_await sleep(1ms);
+    if (!slept) co_return slept.error();
   }
-  std::string path;
-  UniqueFd fd;
-};
+  co_return Result<void>{};
+}
 
 Task<Result<void>> call_for_ever(ProcessPool& pool, std::string path) {
   const Result<void> called = co_await pool.call<work_for_ever>(std::move(path));
@@ -283,11 +264,10 @@ Task<Result<void>> cancel_a_call() {
   Result<std::unique_ptr<ProcessPool>> pool = make_pool(1, 1);
   if (!pool) co_return pool.error();
   const TemporaryDirectory directory;
-  const Started started(directory);
+  const std::string path = directory.path("started");
   TaskGroup group(OnFailure::keep_going);
-  auto running = group.spawn(call_for_ever, **pool, started.path);
-  // A writer has come, and gone.
-  const Result<void> runs = co_await wait_readable(started.fd.get());
+  auto running = group.spawn(call_for_ever, **pool, path);
+  const Result<void> runs = co_await file_appears(path);
   EXPECT_TRUE(runs);
   std::set<int> numbers;
   int answered = 0;
@@ -379,9 +359,9 @@ TEST_P(ProcessPoolTest, APoolThatIsDroppedKillsItsWorkers) {
 }
 
 Task<Result<bool>> create_as_unaware_worker() {
-  ::setenv("GYRE_POOL_WORKER", "1", 1);
+  set_variable("GYRE_POOL_WORKER", "1");
   const Result<std::unique_ptr<ProcessPool>> pool = ProcessPool::create();
-  ::unsetenv("GYRE_POOL_WORKER");
+  set_variable("GYRE_POOL_WORKER", nullptr);
   co_return pool ? Result<bool>(true) : Result<bool>(pool.error());
 }
 
@@ -415,6 +395,7 @@ TEST(ProcessValuesTest, CutAndSwollenBytesAreRefused) {
 }  // namespace gyre::test
 
 int main(int argc, char** argv) {
+  if (std::getenv(gyre::test::unaware) != nullptr && gyre::is_worker_process()) return 0;
   gyre::ProcessPool::serve_if_worker();
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();

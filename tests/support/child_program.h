@@ -37,6 +37,10 @@ int be_child_or_test(int argc, char** argv);
 bool is_gone(std::int64_t id);
 // Whether this process has children, running or not reaped.
 bool has_children();
+// Ends a process on the spot, as SIGKILL does.
+void kill_process(std::int64_t id);
+// A variable of this process, which children inherit; null: none.
+void set_variable(const char* name, const char* value);
 // One that children inherit if nothing is done about it.
 UniqueFd inheritable_copy(NativeDescriptor descriptor);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 namespace gyre::test {
 
@@ -14,6 +15,16 @@ bool is_gone(std::int64_t id) { return ::kill(static_cast<pid_t>(id), 0) == -1 &
 bool has_children() {
   siginfo_t info{};
   return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
+}
+
+void kill_process(std::int64_t id) { ::kill(static_cast<pid_t>(id), SIGKILL); }
+
+void set_variable(const char* name, const char* value) {
+  if (value == nullptr) {
+    ::unsetenv(name);
+  } else {
+    ::setenv(name, value, 1);
+  }
 }
 
 UniqueFd inheritable_copy(NativeDescriptor descriptor) { return UniqueFd(::dup(static_cast<int>(descriptor))); }

@@ -4,8 +4,10 @@
 
 #include <fcntl.h>
 #include <io.h>
+#include <stdlib.h>
 #include <tlhelp32.h>  // after windows.h
 
+#include <gyre/platform/exit_code_windows.h>
 #include <gyre/platform/signal_handler.h>
 
 namespace gyre::test {
@@ -28,6 +30,18 @@ bool has_children() {
   }
   ::CloseHandle(all);
   return found;
+}
+
+void kill_process(std::int64_t id) {
+  const HANDLE process = ::OpenProcess(PROCESS_TERMINATE, FALSE, static_cast<DWORD>(id));
+  ::TerminateProcess(process, sys::exit_code_of_signal(9));
+  ::CloseHandle(process);
+}
+
+void set_variable(const char* name, const char* value) {
+  // The runtime's copy and the system's.
+  ::_putenv_s(name, value != nullptr ? value : "");
+  ::SetEnvironmentVariableA(name, value);
 }
 
 UniqueFd inheritable_copy(NativeDescriptor descriptor) {
