@@ -7,6 +7,7 @@
 #include <gyre/net/buffered_reader.h>
 #include <gyre/net/server.h>
 #include <gyre/net/tcp_stream.h>
+#include <gyre/platform/poller.h>
 #include <gyre/platform/this_process.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/task/interval.h>
@@ -60,6 +61,19 @@ gyre::Task<void> show_progress(const int* fetched, gyre::Instant begin) {
   }
 }
 
+// Which poller runs, why, and which others this system would run.
+void show_poller(gyre::Reactor& reactor) {
+  const std::string_view ours = reactor.poller().name();
+  const std::string_view why = reactor.poller_reason();
+  std::printf("   poller                %s (%s)", ours.data(), why == "default" ? "the default here" : why.data());
+  for (const std::string_view* name = gyre::poller_names(); !name->empty(); ++name) {
+    if (*name == ours) continue;
+    const bool opens = gyre::open_poller(*name).has_value();
+    std::printf("; %s %s", name->data(), opens ? "would run too" : "is not to be had");
+  }
+  std::printf("\n");
+}
+
 }  // namespace
 
 gyre::Task<gyre::Result<void>> fetch_pages() {
@@ -86,11 +100,11 @@ gyre::Task<gyre::Result<void>> fetch_pages() {
   if (!done) co_return done.error();
 
   if (is_terminal()) std::printf("\r   [%s] %3d open, %3d done        \n", bar(1, 40).c_str(), pages - fetched, fetched);
-  std::printf("   one after the other   %6.2f s\n", static_cast<double>(pages));
+  std::printf("   one after the other   %6.2f s (%d times 1 s)\n", static_cast<double>(pages), pages);
   std::printf("   at once, with Gyre    %6.2f s, server and clients on %zu thread%s\n",
               static_cast<double>(took.count()) / 1e9, threads, threads == 1 ? "" : "s");
   std::printf("   peak memory           %.0f MiB\n", static_cast<double>(gyre::peak_memory() >> 20));
-  std::printf("   poller                %s (%s)\n", reactor.poller().name().data(), reactor.poller_reason().data());
+  show_poller(reactor);
   co_return gyre::Result<void>{};
 }
 

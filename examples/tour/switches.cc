@@ -96,7 +96,7 @@ void show_switches() {
   gyre::Result<std::unique_ptr<gyre::Reactor>> made = gyre::Reactor::create();
   if (!made) return;
   gyre::Reactor& reactor = **made;
-  std::printf("\n2. What a switch costs here (each step of a bar is ten times as long as the one before).\n");
+  std::printf("\n2. What a switch costs here (five marks more in a bar: ten times as long).\n");
   show("coroutine: call and return", child_call(reactor));
   show("coroutine: yield, 100 tasks", task_switch(reactor, 100));
   show_contexts();
