@@ -36,6 +36,11 @@ Result<std::vector<UniqueFd>> take_inherited_descriptors(NativeDescriptor first)
   }
   if (wanted_pid != sys::getpid()) return taken;
   for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(name);
+  for (std::int64_t i = 0; i < count; ++i) {
+    // More were promised than have been left.
+    const bool is_there = sys::get_flags(first + static_cast<NativeDescriptor>(i)) >= 0;
+    if (!is_there) return Error::system(EBADF, OperationKind::listen).at(Place::text("LISTEN_FDS"));
+  }
   taken.reserve(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
     // A duplicate is close-on-exec from its beginning, and needs no further call to become so.

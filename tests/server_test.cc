@@ -1,8 +1,11 @@
 // Server on every backend: serving, failing handlers, limits, listeners from elsewhere.
 #include <gyre/net/server.h>
 
+#include <sys/wait.h>
 #include <unistd.h>
+
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
@@ -251,6 +254,57 @@ TEST(InheritedDescriptorsTest, AreNoneWhenTheyAreAnotherProcesss) {
   ::unsetenv("LISTEN_PID");
   ASSERT_FALSE(malformed);
   EXPECT_EQ(malformed.error(), std::errc::invalid_argument);
+}
+
+TEST(InheritedDescriptorsTest, FewerThanPromisedIsAnErrorAndTakesNone) {
+  constexpr int first = 900;
+  const Bound one = tcp_listener();
+  ASSERT_EQ(::dup2(raw(one.fd), first), first);
+  const UniqueFd left{NativeDescriptor{first}};
+  ::setenv("LISTEN_FDS", "2", 1);
+  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+  const Result<std::vector<UniqueFd>> taken = take_inherited_descriptors(first);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().to_string(), "listen LISTEN_FDS: bad file descriptor");
+  EXPECT_TRUE(is_open(first));
+}
+
+// As a service manager starts it: in a process of its own, with the sockets at number 3 and above.
+Task<bool> serve_inherited_once() {
+  Server server;
+  const Result<std::size_t> count = server.listen_inherited();
+  if (!count || *count != 1) co_return false;
+  TaskGroup group;
+  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  const auto served = [&] { return server.stats().accepted == 1 && server.stats().connections == 0; };
+  while (!served()) static_cast<void>(co_await sleep(1ms));
+  server.stop();
+  const Result<void> ended = co_await running;
+  static_cast<void>(co_await group.join());
+  co_return ended.has_value();
+}
+TEST_P(ServerTest, TakesTheSocketsThatAServiceManagerHasLeft) {
+  const Bound bound = tcp_listener();
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::alarm(20);
+    if (::dup2(raw(bound.fd), 3) != 3) ::_exit(1);
+    ::setenv("LISTEN_FDS", "1", 1);
+    ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+    const std::unique_ptr<Reactor> fresh = open();
+    const Result<bool> served = fresh->run_until(serve_inherited_once());
+    ::_exit(served && *served ? 0 : 2);
+  }
+  {
+    const UniqueFd client = test::connect_to(bound.address);
+    write_all(client, "inherited");
+    EXPECT_EQ(read_exactly(client, 9), "inherited");
+  }
+  int status = -1;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  EXPECT_EQ(status, 0);
 }
 
 Task<void> listens_at_path(std::string path) {
