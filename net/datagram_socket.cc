@@ -1,6 +1,7 @@
 #include <gyre/net/datagram_socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <gyre/platform/check.h>
 #include <gyre/platform/reported_error.h>
@@ -93,7 +94,7 @@ bool DatagramBatch::add_segments(std::span<const std::byte> bytes, std::uint16_t
 }
 
 void DatagramBatch::prepare_to_receive() noexcept {
-  filled_ = 0;
+  clear();
   for (std::size_t i = 0; i < count_; ++i) {
     entries_[i].slice.size = size_;
     messages_[i] = Message();
@@ -155,9 +156,16 @@ Task<Result<std::size_t>> DatagramSocket::receive(DatagramBatch& batch) {
 
 Task<Result<std::size_t>> DatagramSocket::send(DatagramBatch& batch, std::size_t first) {
   GYRE_CHECK_HINT(first < batch.size(), "nothing to send");
+  if (batch.untold_) co_return std::exchange(batch.untold_, Error());
   batch.prepare_to_send(first);
   const Result<std::size_t> count = co_await BatchAwaiter<OperationKind::send_batch>(
       output(), batch.messages_.get() + first, batch.size() - first, &batch.entries_[first].address);
+  // Linux forgets the error that ended the send in the middle, but keeps what was reported, and calls the socket ready for
+  // that until somebody takes it.
+  if (count && *count < batch.size() - first && is_open()) {
+    const ReportedError reported = take_reported_error(native());
+    if (reported.error) batch.untold_ = reported.error.with(OperationKind::send_batch).at(place_of(reported.destination));
+  }
   co_return count;
 }
 

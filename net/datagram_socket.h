@@ -41,7 +41,10 @@ class DatagramBatch {
   std::size_t capacity() const noexcept { return count_; }
   std::size_t size() const noexcept { return filled_; }
   bool empty() const noexcept { return filled_ == 0; }
-  void clear() noexcept { filled_ = 0; }
+  void clear() noexcept {
+    filled_ = 0;
+    untold_ = Error();
+  }
 
   // Precondition of all: index < size().
   std::span<std::byte> bytes(std::size_t index) noexcept;
@@ -78,6 +81,7 @@ class DatagramBatch {
   std::unique_ptr<std::byte[]> buffer_;
   std::unique_ptr<Entry[]> entries_;
   std::unique_ptr<Message[]> messages_;  // as the poller wants them: in a row
+  Error untold_;                         // what has ended a send in the middle; the next one says so
 };
 
 namespace detail {
@@ -166,7 +170,8 @@ class DatagramSocket : public IoHandle {
 
   // Waits for the first, and takes what is there, up to the batch's capacity. Returns how many; `batch` holds them.
   [[nodiscard]] Task<Result<std::size_t>> receive(DatagramBatch& batch);
-  // Sends those from `first` on, and returns how many went: at least one. An error belongs to the one at `first`.
+  // Sends those from `first` on, and returns how many went: at least one; go on behind them. An error belongs to the one at
+  // `first`, or has the place of an earlier datagram: see UdpSocket::report_errors().
   [[nodiscard]] Task<Result<std::size_t>> send(DatagramBatch& batch, std::size_t first = 0);
 };
 
