@@ -77,11 +77,11 @@ Task<void> survives_want(ManualClock& clock) {
     // Time stands still, so nothing is tried: no spin.
     co_await settle();
     EXPECT_EQ(server.stats().back_offs, 1U);
-    // Ten seconds: 5, 10, ... 640 ms, then one a second. Besides looking whether there is something (which this test
-    // makes it do ten times in each step) it calls the system only to try again.
+    // Ten seconds in steps of 50 ms: 5, 10, ... 640 ms, then one a second. Besides looking whether there is something,
+    // which this test makes it do ten times in each step, it calls the system only to try again.
     const PollerStats before = this_reactor().poller().stats();
-    for (int i = 0; i < 10'000; i += 5) {
-      clock.advance(5ms);
+    for (int ms = 0; ms < 10'000; ms += 50) {
+      clock.advance(50ms);
       co_await settle();
     }
     const PollerStats after = this_reactor().poller().stats();
@@ -132,7 +132,8 @@ Task<void> rests_in_want(Cost* cost) {
     static_cast<void>(co_await sleep(150ms));
     const PollerStats after = this_reactor().poller().stats();
     *cost = {.sleeps = after.blocking_waits - before.blocking_waits,
-             .system_calls = after.system_calls - before.system_calls - (after.interrupted_waits - before.interrupted_waits),
+             .system_calls = after.system_calls - before.system_calls -
+                             (after.interrupted_waits - before.interrupted_waits),
              .completions = after.completions - before.completions,
              .back_offs = server.stats().back_offs};
   }
