@@ -1,5 +1,5 @@
-// The lock-free protocols under every interleaving: the deque, parking, the inbox, the join of forked work,
-// and the word that ends a sleep in a poller.
+// The lock-free protocols under every interleaving: the deque, parking, the inbox, the join of forked work, the word that
+// ends a sleep in a poller, the word by which a posted call is cancelled, and the end of a pool.
 //
 // The code under test is the library's own; only the atomics are those of Relacy (Debian: relacy-dev), a checker by
 // D. Vyukov that runs three and four threads through all schedules with a bounded number of pre-emptions, and each load
@@ -19,7 +19,9 @@
 #include <gyre/platform/check.h>
 #include <gyre/platform/wake_word.h>
 #include <gyre/reactor/inbox.h>
+#include <gyre/reactor/post_handle.h>
 #include <gyre/task/parking.h>
+#include <gyre/task/pool_end.h>
 #include <gyre/task/steal_deque.h>
 #include <gyre/task/work_join.h>
 
@@ -132,6 +134,11 @@ struct Checked {
     if (deadline == never) futex->sleep_on(word, expected);
   }
   static void wake(const Atomic<std::uint32_t>&, int) { futex->wake(); }
+};
+
+// Planted: nobody who sleeps is woken.
+struct Deaf : Checked<Weaken::nothing> {
+  static void wake(const Atomic<std::uint32_t>&, int) {}
 };
 
 // --- Deque ----------------------------------------------------------------------------------------------------------
@@ -376,6 +383,117 @@ struct JoinSuite : rl::test_suite<JoinSuite<weaken>, 3> {
   void after() { RL_ASSERT(static_cast<int>(continued(RL_INFO)) == 1); }
 };
 
+// --- Cancel ---------------------------------------------------------------------------------------------------------
+
+// One thread runs a call, which also tries to cancel itself; two others cancel it. Either both take it back and it never
+// runs, or both return after its end and see what it has done.
+template <typename Policy>
+struct PostPhaseSuite : rl::test_suite<PostPhaseSuite<Policy>, 3> {
+  Futex futex;
+  detail::BasicPostPhase<Policy> phase;
+  rl::var<int> effect;
+  bool has_run = false;
+  int taken_back = 0;
+  char selves[3] = {};
+
+  void before() { Policy::futex = &futex; }
+  void thread(unsigned number) {
+    void* const self = &selves[number];
+    if (number != 0) {
+      if (phase.cancel(self)) {
+        ++taken_back;
+      } else {
+        RL_ASSERT(static_cast<int>(effect(RL_INFO)) == 1);
+      }
+      return;
+    }
+    if (!phase.begin(self)) return;
+    effect(RL_INFO) = 1;
+    has_run = true;
+    RL_ASSERT(!phase.cancel(self));
+    phase.end();
+  }
+  void after() { RL_ASSERT(taken_back == (has_run ? 0 : 2)); }
+};
+
+// --- The end of a pool ----------------------------------------------------------------------------------------------
+
+// One or two jobs for two threads, and a stop at any moment. Each job is done or given back, nobody leaves before that, and when
+// the stop returns nobody touches the pool any more. With `tells` off, whoever does the last job tells nobody.
+template <typename Policy, bool tells, int jobs = 2>
+struct PoolEndSuite : rl::test_suite<PoolEndSuite<Policy, tells, jobs>, 3> {
+  Futex futex;
+  BasicParking<Policy> parking{1};
+  BasicJobCounts<Policy> counts;
+  BasicThreadCount<Policy> threads;
+  rl::mutex mutex;
+  int waiting = 0;  // under the mutex
+  int settled = 0;  // done or given back
+  rl::var<int> pool;  // 1 while it exists
+
+  void before() {
+    Policy::futex = &futex;
+    pool(RL_INFO) = 1;
+    threads.add();
+    threads.add();
+  }
+  // As CpuPool's begin_job() and take_back().
+  bool take(bool begins) {
+    mutex.lock(RL_INFO);
+    const bool found = waiting != 0;
+    if (found) {
+      --waiting;
+      if (!begins) ++settled;
+      begins ? counts.begin() : counts.take_back();
+    }
+    mutex.unlock(RL_INFO);
+    return found;
+  }
+  void work() {
+    bool searching = false;
+    for (;;) {
+      if (take(true)) {
+        if (searching) parking.found();
+        searching = false;
+        ++settled;
+        if (counts.finish() && tells) parking.notify_all();
+        continue;
+      }
+      if (counts.is_over()) {
+        if (searching) parking.found();
+        break;
+      }
+      if (!searching) searching = parking.begin_search();
+      if (counts.has_waiting()) continue;
+      parking.sleep(searching, never, [this] { return counts.waiting() != 0 || counts.is_over(); });
+      searching = true;
+    }
+    RL_ASSERT(settled == jobs);
+    RL_ASSERT(static_cast<int>(pool(RL_INFO)) == 1);
+    threads.remove();
+  }
+  void thread(unsigned number) {
+    if (number != 0) {
+      work();
+      return;
+    }
+    for (int i = 0; i < jobs; ++i) {
+      mutex.lock(RL_INFO);
+      ++waiting;
+      counts.add_waiting();
+      mutex.unlock(RL_INFO);
+      parking.notify();
+    }
+    counts.stop();
+    while (take(false)) {
+    }
+    parking.notify_all();
+    RL_ASSERT(threads.wait(never));
+    pool(RL_INFO) = 0;  // gone
+    RL_ASSERT(settled == jobs);
+  }
+};
+
 // --- Running them ---------------------------------------------------------------------------------------------------
 
 struct Verdict {
@@ -481,6 +599,24 @@ TEST_F(InterleavingTest, AnOwnerThatGoesBeforeItsWakersIsFound) {
 
 TEST_F(InterleavingTest, AJoinGoesOnOnceAndSeesAllResults) { expect_holds<JoinSuite<Weaken::nothing>>(3); }
 TEST_F(InterleavingTest, AJoinWithoutReleaseIsFound) { expect_found<JoinSuite<Weaken::release>>(3); }
+
+TEST_F(InterleavingTest, ACallRunsOrIsTakenBackAndWhoCancelsKnowsWhich) {
+  expect_holds<PostPhaseSuite<Checked<Weaken::nothing>>>(3);
+}
+TEST_F(InterleavingTest, ACallWithoutReleaseIsFound) { expect_found<PostPhaseSuite<Checked<Weaken::release>>>(3); }
+TEST_F(InterleavingTest, ACallWhoseEndWakesNobodyIsFound) { expect_found<PostPhaseSuite<Deaf>>(3); }
+
+TEST_F(InterleavingTest, APoolEndsWithItsLastJobAndNobodyTouchesItAfterwards) {
+  expect_holds<PoolEndSuite<Checked<Weaken::nothing>, true, 1>>(2);
+  expect_holds<PoolEndSuite<Checked<Weaken::nothing>, true, 2>>(1);
+}
+TEST_F(InterleavingTest, APoolWithoutReleaseIsFound) { expect_found<PoolEndSuite<Checked<Weaken::release>, true>>(2); }
+TEST_F(InterleavingTest, ALastJobThatTellsNobodyIsFound) {
+  expect_found<PoolEndSuite<Checked<Weaken::nothing>, false>>(2);
+}
+TEST_F(InterleavingTest, APoolWithoutSequentialConsistencyIsFound) {
+  expect_found<PoolEndSuite<Checked<Weaken::seq_cst>, true>>(2);
+}
 
 #else
 

@@ -28,6 +28,19 @@ struct Timeline {
     return last - begin;
   }
 
+  // For how long two parts that compute went on at the same time.
+  gyre::Duration together() const {
+    gyre::Duration sum{};
+    for (const Part& a : parts) {
+      for (const Part& b : parts) {
+        if (!a.computes || !b.computes || a.lane >= b.lane) continue;
+        const gyre::Duration both = std::min(a.end, b.end) - std::max(a.begin, b.begin);
+        if (both > gyre::Duration::zero()) sum += both;
+      }
+    }
+    return sum;
+  }
+
   // All wait at one time, and never do two compute at once.
   bool waits_overlap() const {
     for (const Part& a : parts) {
