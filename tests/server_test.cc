@@ -1,12 +1,7 @@
 // Server on every backend: serving, failing handlers, limits, listeners from elsewhere.
 #include <gyre/net/server.h>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
-#include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -15,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <gyre/net/tcp_listener.h>
-#include <gyre/platform/inherited_descriptors.h>
+#include <gyre/platform/file_system.h>
 
 #include "support/server_fixture.h"
 
@@ -207,106 +202,6 @@ TEST_P(ServerTest, UsedPortIsAnErrorThatNamesIt) { EXPECT_TRUE(run(uses_used_por
 
 // --- Listeners from elsewhere ----------------------------------------------------------------------------------------
 
-Task<void> listens_inherited() {
-  // Two sockets in a row, as a service manager would leave them.
-  constexpr int first = 900;
-  const Bound one = tcp_listener();
-  const Bound two = unix_listener();
-  EXPECT_EQ(::dup2(raw(one.fd), first), first);
-  EXPECT_EQ(::dup2(raw(two.fd), first + 1), first + 1);
-  ::setenv("LISTEN_FDS", "2", 1);
-  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
-  Result<std::vector<UniqueFd>> taken = take_inherited_descriptors(first);
-  EXPECT_TRUE(taken);
-  if (!taken) co_return;
-  EXPECT_EQ(taken->size(), 2U);
-  EXPECT_EQ(::getenv("LISTEN_FDS"), nullptr);
-  Server server;
-  for (UniqueFd& socket : *taken) {
-    EXPECT_TRUE(is_close_on_exec(raw(socket)));
-    const Result<Endpoint> bound = server.listen(std::move(socket));
-    EXPECT_TRUE(bound);
-  }
-  EXPECT_FALSE(is_open(first));
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
-  for (const SocketAddress& address : {one.address, two.address}) {
-    Result<TcpStream> stream = TcpStream::adopt(test::connect_to(address));
-    EXPECT_TRUE(stream);
-    const bool served = co_await is_served(*stream, "inherited");
-    EXPECT_TRUE(served);
-  }
-  server.abort();
-  static_cast<void>(co_await group.join());
-}
-
-TEST_P(ServerTest, ListensOnInheritedSocketsOfAnyFamily) { EXPECT_TRUE(run(listens_inherited())); }
-
-TEST(InheritedDescriptorsTest, AreNoneWhenTheyAreAnotherProcesss) {
-  ::setenv("LISTEN_FDS", "1", 1);
-  ::setenv("LISTEN_PID", "1", 1);
-  const Result<std::vector<UniqueFd>> taken = take_inherited_descriptors(900);
-  ASSERT_TRUE(taken);
-  EXPECT_TRUE(taken->empty());
-  ::setenv("LISTEN_FDS", "three", 1);
-  const Result<std::vector<UniqueFd>> malformed = take_inherited_descriptors(900);
-  ::unsetenv("LISTEN_FDS");
-  ::unsetenv("LISTEN_PID");
-  ASSERT_FALSE(malformed);
-  EXPECT_EQ(malformed.error(), std::errc::invalid_argument);
-}
-
-TEST(InheritedDescriptorsTest, FewerThanPromisedIsAnErrorAndTakesNone) {
-  constexpr int first = 900;
-  const Bound one = tcp_listener();
-  ASSERT_EQ(::dup2(raw(one.fd), first), first);
-  const UniqueFd left{NativeDescriptor{first}};
-  ::setenv("LISTEN_FDS", "2", 1);
-  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
-  const Result<std::vector<UniqueFd>> taken = take_inherited_descriptors(first);
-  ASSERT_FALSE(taken);
-  EXPECT_EQ(taken.error().to_string(), "listen LISTEN_FDS: bad file descriptor");
-  EXPECT_TRUE(is_open(first));
-}
-
-// As a service manager starts it: in a process of its own, with the sockets at number 3 and above.
-Task<bool> serve_inherited_once() {
-  Server server;
-  const Result<std::size_t> count = server.listen_inherited();
-  if (!count || *count != 1) co_return false;
-  TaskGroup group;
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
-  const auto served = [&] { return server.stats().accepted == 1 && server.stats().connections == 0; };
-  while (!served()) static_cast<void>(co_await sleep(1ms));
-  server.stop();
-  const Result<void> ended = co_await running;
-  static_cast<void>(co_await group.join());
-  co_return ended.has_value();
-}
-TEST_P(ServerTest, TakesTheSocketsThatAServiceManagerHasLeft) {
-  const Bound bound = tcp_listener();
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    ::alarm(20);
-    if (::dup2(raw(bound.fd), 3) != 3) ::_exit(1);
-    ::setenv("LISTEN_FDS", "1", 1);
-    ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
-    const std::unique_ptr<Reactor> fresh = open();
-    const Result<bool> served = fresh->run_until(serve_inherited_once());
-    ::_exit(served && *served ? 0 : 2);
-  }
-  {
-    const UniqueFd client = test::connect_to(bound.address);
-    write_all(client, "inherited");
-    EXPECT_EQ(read_exactly(client, 9), "inherited");
-  }
-  int status = -1;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  EXPECT_EQ(status, 0);
-}
-
 Task<void> listens_at_path(std::string path) {
   const Endpoint where = Endpoint::unix_path(path).value_or(Endpoint());
   {
@@ -322,11 +217,11 @@ Task<void> listens_at_path(std::string path) {
     EXPECT_TRUE(stream);
     const bool served = co_await is_served(*stream, "by a path");
     EXPECT_TRUE(served);
-    EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+    EXPECT_TRUE(file_status(path.c_str()));
     server.abort();
     static_cast<void>(co_await group.join());
   }
-  EXPECT_NE(::access(path.c_str(), F_OK), 0) << "the file goes with the server";
+  EXPECT_FALSE(file_status(path.c_str())) << "the file goes with the server";
 }
 
 TEST_P(ServerTest, ListensAtAPathAndRemovesItsFile) {
