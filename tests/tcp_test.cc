@@ -192,6 +192,30 @@ Task<void> connect_with_options() {
 }
 TEST_P(TcpTest, ConnectsWithOptions) { run(connect_with_options()); }
 
+// Whether or not the system lets data go with the first segment: they arrive once, and so does the answer.
+Task<void> connect_fast() {
+  Bound bound = co_await bind_loopback();
+  EXPECT_TRUE(bound.listener.set_option(SocketOptions::fast_open, 16).has_value());
+  for (int round = 0; round < 3; ++round) {  // the first one fetches the cookie
+    TcpConnectOptions options;
+    options.fast_open = true;
+    Result<TcpStream> client = co_await TcpStream::connect(bound.where, options);
+    EXPECT_TRUE(client.has_value()) << client.error();
+    if (!client) co_return;
+    co_await write_text(*client, "question");
+    Result<TcpStream> server = co_await bound.listener.accept();
+    EXPECT_TRUE(server.has_value());
+    if (!server) co_return;
+    const std::string question = co_await read_text(*server, 8);
+    EXPECT_EQ(question, "question");
+    co_await write_text(*server, "answer");
+    const std::string answer = co_await read_text(*client, 6);
+    EXPECT_EQ(answer, "answer");
+    EXPECT_EQ(*client->peer_endpoint(), bound.where);
+  }
+}
+TEST_P(TcpTest, DataMayGoWithTheFirstSegment) { run(connect_fast()); }
+
 // --- Listening -------------------------------------------------------------------------------------------------------
 
 // C-164: a port in use, an address that is not ours: named.
