@@ -5,6 +5,7 @@ Used by tools/bench_report.
 import glob
 import json
 import os
+import re
 
 import bench_compare
 import bench_results
@@ -125,7 +126,7 @@ def switches(results):
             made.append({"name": case, "what": what, "unit": unit, "better": "lower", "results": entries})
     if not made:
         return None
-    remark = context(results)
+    remark = re.sub("^Measured [^.]*\\.", "", context(results)).strip()
     one, two = (found.get(f"BM_Fibonacci_Work/threads:{count}/real_time") for count in (1, 2))
     if one and two:
         remark += f" Two threads do Gyre's forks and joins {min(one) / min(two):.2f} times as fast as one."
