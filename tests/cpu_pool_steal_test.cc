@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <gyre/platform/clock.h>
+#include <gyre/platform/thread.h>
 #include <gyre/reactor/offload.h>
 #include <gyre/reactor/reactor.h>
 #include <gyre/task/cpu_pool.h>
@@ -115,6 +116,7 @@ TEST(CpuPoolStealTest, StopAtEveryStepGivesBackEachJobOnce) {
     std::vector<std::unique_ptr<Counted>> jobs;
     {
       CpuPool pool({.threads = 2});
+      const Watchdog watchdog(pool);
       for (std::size_t i = 0; i < count; ++i) {
         jobs.push_back(std::make_unique<Counted>());
         ASSERT_EQ(pool.submit(*jobs.back()), Submitted::queued);
@@ -130,9 +132,48 @@ TEST(CpuPoolStealTest, StopAtEveryStepGivesBackEachJobOnce) {
   }
 }
 
+// Runs Work that is split, again and again, until the pool takes no more. Returns how often it has worked.
+int visit_until_stopped(CpuPool& pool, std::atomic<int>& pieces) {
+  constexpr int size = 50;
+  for (int rounds = 0;; ++rounds) {
+    std::vector<std::atomic<int>> visits(size);
+    const Result<void> done = pool.run(visit(visits, 0, size));
+    int total = 0;
+    for (const std::atomic<int>& count : visits) {
+      EXPECT_EQ(count.load(), done ? 1 : 0);
+      total += count.load();
+    }
+    pieces += total;
+    if (!done) {
+      EXPECT_EQ(done.error(), Errc::stopped);
+      return rounds;
+    }
+  }
+}
+
+// Two threads have split Work done, which the pool's steal from each other; the stop comes after more and more of it. What
+// has begun is done to its end, and the rest not at all.
+TEST(CpuPoolStealTest, StopAtEveryStepOfSplitWorkEndsWhatHasBegun) {
+  for (int step = 0; step < 40; ++step) {
+    CpuPool pool({.threads = 3});
+    const Watchdog watchdog(pool);
+    std::atomic<int> pieces{0};
+    std::atomic<int> rounds{0};
+    std::vector<std::thread> callers;
+    for (int t = 0; t < 2; ++t) callers.emplace_back([&] { rounds += visit_until_stopped(pool, pieces); });
+    while (pieces.load() < step * 25) std::this_thread::yield();
+    for (int spin = 0; spin < step * 37 % 500; ++spin) relax_processor();
+    pool.stop();
+    for (std::thread& caller : callers) caller.join();
+    EXPECT_EQ(pieces.load(), rounds.load() * 50);
+    EXPECT_EQ(pool.stats().jobs.finished, static_cast<std::uint64_t>(rounds.load()));
+  }
+}
+
 // Withdrawals race with threads that begin.
 TEST(CpuPoolStealTest, AJobIsWithdrawnOrRunsButNeverBoth) {
   CpuPool pool({.threads = 2});
+  const Watchdog watchdog(pool);
   std::vector<std::unique_ptr<Counted>> jobs;
   for (int i = 0; i < 2'000; ++i) {
     jobs.push_back(std::make_unique<Counted>());
@@ -154,6 +195,7 @@ TEST(CpuPoolStealTest, OffloadsThatAreCancelledAtAnyMomentComeBackOnce) {
   Result<std::unique_ptr<Reactor>> reactor = Reactor::create();
   ASSERT_TRUE(reactor);
   CpuPool pool({.threads = 2});
+  const Watchdog watchdog(pool);
   std::atomic<int> came_back{0};
   constexpr int count = 300;
   for (int i = 0; i < count; ++i) {
