@@ -8,40 +8,36 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/handler_watch.h>
 #include <gyre/platform/signal_handler.h>
 #include <gyre/platform/syscalls_posix.h>
 
 namespace gyre {
 
 // One of each process, as its signals are.
-//
-// A handler counts itself in `running` before it walks the list; who takes a listener off the list then waits until no
-// handler is left. Both sides write one and then read the other, so both are seq_cst: either the handler sees the
-// listener gone, or the remover sees the handler.
 struct SignalTable {
   std::mutex mutex;
   unsigned listeners[SignalListener::signals_max + 1] = {};  // of each signal; under the mutex
   SignalHandler handlers[SignalListener::signals_max + 1];   // under the mutex
 
   std::atomic<std::int64_t> process{0};  // whose signals these are; written before a handler is installed
-  std::atomic<SignalListener*> first{nullptr};
-  std::atomic<int> running{0};
+  BasicHandlerWatch<StdAtomics, SignalListener> watch;  // changed under the mutex
 
   static SignalTable& instance() noexcept;
   static void on_signal(int signal);
 
-  void tell(int signal) noexcept {
+  static void tell(SignalListener* first, int signal) noexcept {
     const std::uint64_t bit = std::uint64_t{1} << (signal - 1);
-    for (SignalListener* listener = first.load(); listener != nullptr; listener = listener->next_.load()) {
+    for (SignalListener* listener = first; listener != nullptr; listener = listener->next_.load()) {
       if ((listener->heard_.load() & bit) != 0) listener->on_signal_(*listener, signal);
     }
   }
   void link(SignalListener& listener) noexcept {
-    listener.next_.store(first.load());
-    first.store(&listener);
+    listener.next_.store(watch.first().load());
+    watch.first().store(&listener);
   }
   void unlink(SignalListener& listener) noexcept {
-    std::atomic<SignalListener*>* place = &first;
+    std::atomic<SignalListener*>* place = &watch.first();
     while (place->load() != &listener) {
       GYRE_CHECK(place->load() != nullptr);
       place = &place->load()->next_;
@@ -52,8 +48,7 @@ struct SignalTable {
   void begin_anew_if_forked() noexcept {
     const std::int64_t self = sys::getpid();
     if (process.load() == self) return;
-    first.store(nullptr);
-    running.store(0);
+    watch.begin_anew();
     for (int signal = 1; signal <= SignalListener::signals_max; ++signal) {
       listeners[signal] = 0;
       handlers[signal] = SignalHandler();
@@ -62,7 +57,7 @@ struct SignalTable {
   }
   // Bound: a handler does nothing that waits, and one that interrupts this thread ends before this goes on.
   void wait_for_handlers() const noexcept {
-    while (running.load() != 0) {
+    while (!watch.is_left_alone()) {
     }
   }
 };
@@ -94,9 +89,8 @@ void SignalTable::on_signal(int signal) {
     return;
   }
   const int error = errno;
-  table.running.fetch_add(1);
-  table.tell(signal);
-  table.running.fetch_sub(1);
+  tell(table.watch.enter(), signal);
+  table.watch.leave();
   errno = error;
 }
 

@@ -1,5 +1,5 @@
 // The lock-free protocols under every interleaving: the deque, parking, the inbox, the join of forked work, the word that
-// ends a sleep in a poller, the word by which a posted call is cancelled, and the end of a pool.
+// ends a sleep in a poller, the word by which a posted call is cancelled, the list that signal handlers walk, and the end of a pool.
 //
 // The code under test is the library's own; only the atomics are those of Relacy (Debian: relacy-dev), a checker by
 // D. Vyukov that runs three and four threads through all schedules with a bounded number of pre-emptions, and each load
@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/handler_watch.h>
 #include <gyre/platform/wake_word.h>
 #include <gyre/reactor/inbox.h>
 #include <gyre/reactor/post_handle.h>
@@ -416,6 +417,34 @@ struct PostPhaseSuite : rl::test_suite<PostPhaseSuite<Policy>, 3> {
   void after() { RL_ASSERT(taken_back == (has_run ? 0 : 2)); }
 };
 
+// --- Signal handlers ------------------------------------------------------------------------------------------------
+
+// Two handlers look for a listener that a third thread takes away and destroys. With `waits` off, it does not wait for them.
+template <Weaken weaken, bool waits>
+struct HandlerWatchSuite : rl::test_suite<HandlerWatchSuite<weaken, waits>, 3> {
+  struct Listener {
+    rl::var<int> alive;
+  };
+  Listener listener;
+  BasicHandlerWatch<Checked<weaken>, Listener> watch;
+
+  void before() {
+    listener.alive(RL_INFO) = 1;
+    watch.first().store(&listener, std::memory_order_seq_cst);
+  }
+  void thread(unsigned number) {
+    if (number != 0) {
+      Listener* const found = watch.enter();
+      if (found != nullptr) RL_ASSERT(static_cast<int>(found->alive(RL_INFO)) == 1);
+      watch.leave();
+      return;
+    }
+    watch.first().store(nullptr, std::memory_order_seq_cst);
+    while (waits && !watch.is_left_alone()) rl::yield(1, RL_INFO);
+    listener.alive(RL_INFO) = 0;  // gone
+  }
+};
+
 // --- The end of a pool ----------------------------------------------------------------------------------------------
 
 // One or two jobs for two threads, and a stop at any moment. Each job is done or given back, nobody leaves before that, and when
@@ -605,6 +634,12 @@ TEST_F(InterleavingTest, ACallRunsOrIsTakenBackAndWhoCancelsKnowsWhich) {
 }
 TEST_F(InterleavingTest, ACallWithoutReleaseIsFound) { expect_found<PostPhaseSuite<Checked<Weaken::release>>>(3); }
 TEST_F(InterleavingTest, ACallWhoseEndWakesNobodyIsFound) { expect_found<PostPhaseSuite<Deaf>>(3); }
+
+TEST_F(InterleavingTest, AListenerGoesOnlyWhenNoHandlerIsLeft) { expect_holds<HandlerWatchSuite<Weaken::nothing, true>>(3); }
+TEST_F(InterleavingTest, AListenerThatDoesNotWaitIsFound) { expect_found<HandlerWatchSuite<Weaken::nothing, false>>(3); }
+TEST_F(InterleavingTest, HandlersWithoutSequentialConsistencyAreFound) {
+  expect_found<HandlerWatchSuite<Weaken::seq_cst, true>>(3);
+}
 
 TEST_F(InterleavingTest, APoolEndsWithItsLastJobAndNobodyTouchesItAfterwards) {
   expect_holds<PoolEndSuite<Checked<Weaken::nothing>, true, 1>>(2);
