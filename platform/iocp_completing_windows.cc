@@ -58,7 +58,9 @@ void IocpPoller::on_result(InFlight& record, std::int64_t result) noexcept {
   const bool goes_on = (operation.flags & operation_multishot) != 0 &&
                        (operation.kind == OperationKind::accept ? result >= 0 : result > 0);
   if (!goes_on) return deliver(record, result, false);
-  if (operation.kind == OperationKind::accept) {
+  if (operation.state == OperationState::cancelling) {
+    finish_later(record, -ECANCELED);  // this result had won
+  } else if (operation.kind == OperationKind::accept) {
     go_on(record);  // before the callback, which may cancel
   } else {
     make_due(record);  // not at once: the buffer is the callback's to see

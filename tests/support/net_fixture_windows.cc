@@ -71,9 +71,12 @@ SocketAddress own_loopback() {
   return make_ipv4_address(ip, 0);
 }
 
+// Wine gives a datagram socket that connects the interface's first address, whatever it is bound to.
 Bound bound_v4(SocketType type) {
+  const std::uint8_t first[4] = {127, 0, 0, 1};
   UniqueFd fd = make_socket(AddressFamily::ipv4, type);
-  const Result<void> bound = bind_socket(fd.get(), own_loopback());
+  const Result<void> bound =
+      bind_socket(fd.get(), type == SocketType::stream ? own_loopback() : make_ipv4_address(first, 0));
   if (!bound) ADD_FAILURE() << bound.error();
   const SocketAddress where = local_address(fd);
   return {std::move(fd), where};
