@@ -3,7 +3,6 @@
 #include <gyre/net/connect.h>
 
 #include <cerrno>
-#include <sys/socket.h>
 #include <utility>
 #include <vector>
 
@@ -59,9 +58,7 @@ struct BlackHole {
     // One more than the backlog has room for; the last is never answered, and need not be.
     for (int i = 0; i < 3; ++i) {
       UniqueFd knock = tcp_socket();
-      make_non_blocking(knock);
-      const auto* const address = reinterpret_cast<const sockaddr*>(listener.address.bytes);
-      static_cast<void>(::connect(raw(knock), address, listener.address.size));
+      begin_to_connect(knock, listener.address);
       knocks.push_back(std::move(knock));
     }
   }

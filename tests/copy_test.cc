@@ -1,7 +1,5 @@
 // copy(), copy_bidirectional() and send_file() over TCP on every poller, and over the in-memory pair: byte for byte, all
 // ways of ending, resets in the middle, cancels. Conformance C-145, C-146, C-170.
-#include <fcntl.h>
-#include <sys/resource.h>
 
 #include <array>
 #include <cstddef>

@@ -57,6 +57,8 @@ UniqueFd timer_fd(Duration after);
 UniqueFd temporary_file(std::string_view content = {});
 
 UniqueFd connect_to(const SocketAddress& address);
+// Non-blocking from then on; whether anybody answers is not waited for.
+void begin_to_connect(const UniqueFd& fd, const SocketAddress& address);
 UniqueFd accept_from(const UniqueFd& listener);
 SocketAddress local_address(const UniqueFd& fd);
 SocketAddress peer_address(const UniqueFd& fd);

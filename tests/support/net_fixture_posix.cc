@@ -182,6 +182,11 @@ UniqueFd connect_to(const SocketAddress& address) {
   return fd;
 }
 
+void begin_to_connect(const UniqueFd& fd, const SocketAddress& address) {
+  make_non_blocking(fd);
+  static_cast<void>(::connect(raw(fd), reinterpret_cast<const sockaddr*>(address.bytes), address.size));
+}
+
 UniqueFd accept_from(const UniqueFd& listener) {
   UniqueFd fd = own(uninterrupted([&] { return ::accept4(raw(listener), nullptr, nullptr, SOCK_CLOEXEC); }),
                     "accept4");

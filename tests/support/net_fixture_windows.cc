@@ -233,6 +233,12 @@ UniqueFd connect_to(const SocketAddress& address) {
   return fd;
 }
 
+void begin_to_connect(const UniqueFd& fd, const SocketAddress& address) {
+  make_non_blocking(fd);
+  static_cast<void>(::connect(socket_of(fd.get()), reinterpret_cast<const sockaddr*>(address.bytes),
+                              static_cast<int>(address.size)));
+}
+
 UniqueFd accept_from(const UniqueFd& listener) {
   if (!becomes_readable(raw(listener), limit_ms)) ADD_FAILURE() << "accept: nobody has come";
   UniqueFd fd = expect_made(try_accept(listener.get(), nullptr), "accept");
