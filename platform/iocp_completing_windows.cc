@@ -14,7 +14,16 @@ void IocpPoller::on_packet(const OVERLAPPED_ENTRY& entry) noexcept {
   switch (record.stage) {
     case Stage::kernel: {
       const std::int64_t bytes = entry.dwNumberOfBytesTransferred;
-      if (status == -ECANCELED && !cancelled && has_ended(*record.operation)) return on_result(record, 0);
+      // A file that was sent in part before the cancel came.
+      const bool is_partial = status < 0 && bytes > 0 && record.operation->kind == OperationKind::send_file;
+      if (is_partial) return on_result(record, bytes);
+      if (status == -ECANCELED && !cancelled && record.fruitless < fruitless_max) {
+        // Not by us: the socket was shut down for reading (shutdown_socket()), and says so when asked again.
+        ++record.fruitless;
+        const std::int64_t again = has_ended(*record.operation) ? 0 : attempt(record);
+        if (again != -EINPROGRESS) on_result(record, again);
+        return;
+      }
       const std::int64_t result = conclude_or_repeat(record, status < 0 ? status : bytes);
       if (result != -EINPROGRESS) on_result(record, result);
       return;

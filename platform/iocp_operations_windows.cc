@@ -77,10 +77,12 @@ std::int64_t receive(Operation& operation) noexcept {
 }
 
 // A stream whose connection is gone, or never was, is a broken pipe: Windows has three names for it.
-std::int64_t as_sent(const Descriptor& descriptor, std::int64_t result) noexcept {
+// So has a datagram that says nowhere where it is to go.
+std::int64_t as_sent(const Descriptor& descriptor, std::int64_t result, bool has_address = false) noexcept {
   const bool is_stream = (descriptor.state & descriptor_datagram) == 0;
   const bool is_gone = result == -ECONNRESET || result == -ECONNABORTED || result == -ENOTCONN;
-  return is_stream && is_gone ? -EPIPE : result;
+  if (is_stream) return is_gone ? -EPIPE : result;
+  return !has_address && (result == -ENOTCONN || result == -EINVAL) ? -EDESTADDRREQ : result;
 }
 
 std::int64_t send(Operation& operation) noexcept {
@@ -150,7 +152,8 @@ std::int64_t send_message(Descriptor& descriptor, Message& message) noexcept {
   const int address_size = has_address ? static_cast<int>(message.address->size) : 0;
   std::int64_t result = 0;
   if (message.control == nullptr || message.control_size == 0) {
-    result = as_sent(descriptor, sys::send(descriptor.native, slices.data(), slices.size(), address, address_size));
+    result = as_sent(descriptor, sys::send(descriptor.native, slices.data(), slices.size(), address, address_size),
+                     has_address);
   } else if (is_stream) {
     result = -EOPNOTSUPP;
   } else {

@@ -369,7 +369,10 @@ Result<DescriptorPair> open_tcp_pair(AddressFamily family) noexcept {
 Result<void> shutdown_socket(NativeDescriptor socket, bool read, bool write) noexcept {
   if (!read && !write) return {};
   const int how = read ? (write ? SD_BOTH : SD_RECEIVE) : SD_SEND;
-  return as_result(sys::shutdown(socket, how), OperationKind::shutdown);
+  const std::int64_t result = sys::shutdown(socket, how);
+  // A receive that waits does not learn of it otherwise; its poller asks once more.
+  if (result >= 0 && read) static_cast<void>(sys::cancel(socket, nullptr));
+  return as_result(result, OperationKind::shutdown);
 }
 
 // On Windows SO_REUSEADDR lets others take a port that is in use, and a port whose connections wait for their end can be
