@@ -40,6 +40,7 @@ constexpr Skip skips[] = {
     {"UdpTest.BatchesCarrySegments", wine_segments},
     {"UdpTest.GroupsAreJoinedAndLeft", wine_groups},
     {"UdpTest.Ipv6GroupsAreJoinedAndLeft", wine_groups},
+    {"TcpTest.RecoversFromWantOfDescriptors", no_limit},
     {"TcpTest.PortsAreSharedAndTakenAgain", "Windows has no SO_REUSEPORT"},
     {"StreamTest.AResetIsReportedOnceAndNamesThePeer", "Wine forgets the peer of a connection that was reset"},
     {"PollerHalfCloseTest.ReadAfterReset", wine_reset},
