@@ -20,7 +20,7 @@ WINDOWS  = SYSTEM=Windows MODE=windows BUILD=$(BUILD)/windows CXX='$(WINDOWS_CXX
 ifeq ($(SYSTEM),Windows)
 EXE     := .exe
 GTEST_SOURCES ?= /usr/src/googletest/googletest
-GTEST    = $(OUT)/gtest/gtest_main.o $(OUT)/gtest/gtest-all.o
+GTEST    = $(OUT)/gtest/libgtest.a
 LDFLAGS += -static -lsynchronization -lmswsock -lws2_32 -liphlpapi -lbcrypt -lntdll
 endif
 
@@ -155,10 +155,13 @@ $(OUT)/$(SONAME): $(SOURCES:%.cc=$(OUT)/pic/%.o)
 	$(SAY)$(COMPILE) -shared -Wl,-soname,$(SONAME) $^ $(LDFLAGS) -o $@
 $(OUT)/libsupport.a: $(SUPPORT)
 	@rm -f $@; $(AR) rcs $@ $^
+# Its main() only where a test has none.
+$(OUT)/gtest/libgtest.a: $(OUT)/gtest/gtest_main.o $(OUT)/gtest/gtest-all.o
+	@rm -f $@; $(AR) rcs $@ $^
 $(OUT)/gtest/%.o: $(GTEST_SOURCES)/src/%.cc $(OUT)/flags
 	@mkdir -p $(@D)
 	$(SAY)$(COMPILE) -w -I$(GTEST_SOURCES) -c $< -o $@
-$(OUT)/tests/%$(EXE): $(OUT)/tests/%.o $(OUT)/libsupport.a $(OUT)/libgyre.a $(filter %.o,$(GTEST))
+$(OUT)/tests/%$(EXE): $(OUT)/tests/%.o $(OUT)/libsupport.a $(OUT)/libgyre.a $(filter %.a,$(GTEST))
 	$(SAY)$(COMPILE) $(filter-out $(GTEST),$^) $(GTEST) $(LDFLAGS) -o $@
 # Peers that a benchmark is run beside, where they are installed.
 ifneq ($(wildcard /usr/include/tbb/task_group.h),)
