@@ -31,7 +31,7 @@ class TemporaryDirectory {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  std::string file(const char* name) const { return path_ / name; }
+  std::string file(const char* name) const { return (path_ / name).string(); }
 
  private:
   std::filesystem::path path_;
