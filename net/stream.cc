@@ -11,22 +11,25 @@ namespace detail {
 constinit const WaitKind WriteAllAwaiter::wait_kind{"write_all", cancel};
 
 bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
-  if (operation_ == nullptr) return false;
-  if (task.cancel_requested()) {
+  if (operation_ == nullptr) [[unlikely]] {
+    failure_ = io_not_open;
+    return false;
+  }
+  if (task.cancel_requested()) [[unlikely]] {
     fail(-ECANCELED);
     return false;
   }
-  task_ = &task;
-  if (go_on()) {
+  if (go_on(poller_of(task))) {
     if (may_continue()) return false;
     thread_state.scheduler->ready(frame);
     return true;
   }
+  task_ = &task;
   task.wait_in(this, wait_kind, frame);
   return true;
 }
 
-bool WriteAllAwaiter::go_on() noexcept {
+bool WriteAllAwaiter::go_on(Poller& poller) noexcept {
   for (;;) {  // bound: each turn but the last sends at least one byte
     operation_->kind = OperationKind::send;
     operation_->flags = 0;
@@ -34,19 +37,18 @@ bool WriteAllAwaiter::go_on() noexcept {
     operation_->size = bytes_.size();
     operation_->complete = complete;
     operation_->owner = this;
-    if (!poller_->start(*operation_)) return false;
+    if (!poller.start(*operation_)) return false;
     if (note_sent()) return true;
   }
 }
 
 bool WriteAllAwaiter::note_sent() noexcept {
-  if (operation_->failed()) {
+  if (operation_->failed()) [[unlikely]] {
     fail(operation_->result);
     return true;
   }
   const auto sent = static_cast<std::size_t>(count_transfer<OperationKind::send>(*operation_, operation_->result));
   bytes_ = bytes_.subspan(sent);
-  if (written_ != nullptr) *written_ += sent;
   return bytes_.empty();
 }
 
@@ -57,20 +59,18 @@ void WriteAllAwaiter::fail(std::int64_t result) noexcept {
 
 void WriteAllAwaiter::complete(Operation& operation) noexcept {
   auto& self = *static_cast<WriteAllAwaiter*>(operation.owner);
-  if (self.note_sent()) {
-    self.task_->end_wait();
-  } else if (self.task_->leaf == nullptr) {
+  TaskContext& task = *self.task_;
+  bool is_decided = self.note_sent();
+  if (!is_decided && task.leaf == nullptr) {
     // Cancelled while the last part was on its way.
     self.fail(-ECANCELED);
-    self.task_->end_wait();
-  } else if (self.go_on()) {
-    self.task_->end_wait();
+    is_decided = true;
   }
+  if (is_decided || self.go_on(poller_of(task))) task.end_wait();
 }
 
-void WriteAllAwaiter::cancel(void* leaf, TaskContext&) noexcept {
-  auto& self = *static_cast<WriteAllAwaiter*>(leaf);
-  self.poller_->cancel(*self.operation_);
+void WriteAllAwaiter::cancel(void* leaf, TaskContext& task) noexcept {
+  poller_of(task).cancel(*static_cast<WriteAllAwaiter*>(leaf)->operation_);
 }
 
 }  // namespace detail

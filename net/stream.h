@@ -6,6 +6,7 @@
 // A stream that is not open any more, or was moved from, answers Errc::closed. Errors name the peer where it has a name.
 #pragma once
 
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +40,9 @@ class [[nodiscard]] LentBytes {
   }
   ~LentBytes() { give_back(); }
 
-  std::span<std::byte> bytes() const noexcept { return bytes_; }
+  // A reference, so that a coroutine that passes it on keeps no copy in its frame.
+  const std::span<std::byte>& bytes() const& noexcept { return bytes_; }
+  std::span<std::byte> bytes() && noexcept { return bytes_; }
   std::size_t size() const noexcept { return bytes_.size(); }
   bool empty() const noexcept { return bytes_.empty(); }
 
@@ -54,26 +57,54 @@ class [[nodiscard]] LentBytes {
 
 namespace detail {
 
-class [[nodiscard]] LentAwaiter : public TransferAwaiter<OperationKind::receive_lent> {
+// As TransferAwaiter, in two words: most of the connections of a server wait in one of these.
+class [[nodiscard]] LentAwaiter {
  public:
-  LentAwaiter(Operation* operation, Poller* poller) noexcept
-      : TransferAwaiter(operation, nullptr, 0), poller_(poller) {}
+  explicit LentAwaiter(Operation* operation) noexcept : operation_(operation) {}
+  LentAwaiter(const LentAwaiter&) = delete;
+  LentAwaiter& operator=(const LentAwaiter&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
+    if (operation_ == nullptr) [[unlikely]] {
+      result_ = io_not_open;
+      return false;
+    }
+    operation_->kind = OperationKind::receive_lent;
+    operation_->flags = 0;
+    return start_operation(*this, *operation_, *frame.promise().context, frame.address());
+  }
   Result<LentBytes> await_resume() const noexcept {
     if (result_ < 0) [[unlikely]] return io_error(OperationKind::receive_lent, operation_, result_);
     if (result_ == 0) return LentBytes();
-    return LentBytes(*poller_, static_cast<std::byte*>(buffer_), static_cast<std::size_t>(result_));
+    return LentBytes(this_reactor().poller(), static_cast<std::byte*>(buffer_), static_cast<std::size_t>(result_));
+  }
+
+  // For start_operation().
+  void begin_wait(TaskContext& task) noexcept { task_ = &task; }
+  TaskContext& task() const noexcept { return *task_; }
+  void take(const Operation& operation, std::int64_t result) noexcept {
+    result_ = count_transfer<OperationKind::receive_lent>(operation, result);
+    if (result > 0) buffer_ = operation.buffer;
   }
 
  private:
-  Poller* poller_;
+  union {
+    Operation* operation_;  // in the descriptor's slot; null: the handle was not open
+    void* buffer_;          // once there are bytes
+  };
+  union {
+    TaskContext* task_;    // while the operation is in flight
+    std::int64_t result_;  // after
+  };
 };
 
 // Sends until nothing is left, without a coroutine of its own: the rest is started again as each part completes.
 class [[nodiscard]] WriteAllAwaiter {
  public:
-  WriteAllAwaiter(Operation* operation, Poller* poller, std::span<const std::byte> bytes,
-                  std::size_t* written) noexcept
-      : operation_(operation), poller_(poller), bytes_(bytes), written_(written) {}
+  WriteAllAwaiter(Operation* operation, std::span<const std::byte> bytes) noexcept
+      : operation_(operation), bytes_(bytes) {}
   WriteAllAwaiter(const WriteAllAwaiter&) = delete;
   WriteAllAwaiter& operator=(const WriteAllAwaiter&) = delete;
 
@@ -87,10 +118,13 @@ class [[nodiscard]] WriteAllAwaiter {
     return io_error(OperationKind::send, operation_, failure_);
   }
 
+ protected:
+  std::size_t left() const noexcept { return bytes_.size(); }
+
  private:
   bool begin(TaskContext& task, void* frame) noexcept;
   // Starts what is left. True if that is decided: all sent, or an error.
-  bool go_on() noexcept;
+  bool go_on(Poller& poller) noexcept;
   // The operation has completed. True if there is no more to do.
   bool note_sent() noexcept;
   void fail(std::int64_t result) noexcept;
@@ -99,11 +133,26 @@ class [[nodiscard]] WriteAllAwaiter {
   static const WaitKind wait_kind;
 
   Operation* operation_;
-  Poller* poller_;
   std::span<const std::byte> bytes_;  // not sent yet
-  std::size_t* written_;              // may be null
-  TaskContext* task_ = nullptr;
-  std::int64_t failure_ = 0;
+  union {
+    TaskContext* task_;     // while the operation is in flight
+    std::int64_t failure_;  // after
+  };
+};
+
+// Also says how much was sent.
+class [[nodiscard]] CountingWriteAllAwaiter : public WriteAllAwaiter {
+ public:
+  CountingWriteAllAwaiter(Operation* operation, std::span<const std::byte> bytes, std::size_t* written) noexcept
+      : WriteAllAwaiter(operation, bytes), size_(bytes.size()), written_(written) {}
+  Result<void> await_resume() const noexcept {
+    if (written_ != nullptr) *written_ = size_ - left();
+    return WriteAllAwaiter::await_resume();
+  }
+
+ private:
+  const std::size_t size_;
+  std::size_t* const written_;
 };
 
 }  // namespace detail
@@ -120,7 +169,7 @@ class Stream : public IoHandle {
     return {input(), buffer.data(), buffer.size()};
   }
   // As read(), into a buffer of the reactor, so that a stream that waits owns none.
-  [[nodiscard]] detail::LentAwaiter receive() noexcept { return {input(), poller()}; }
+  [[nodiscard]] detail::LentAwaiter receive() noexcept { return detail::LentAwaiter(input()); }
   // Fills `buffer`. Errors: Errc::end_of_stream; `*received`, if given, says how many bytes came.
   [[nodiscard]] Task<Result<void>> read_exactly(std::span<std::byte> buffer,
                                                 std::size_t* received = nullptr);
@@ -131,11 +180,20 @@ class Stream : public IoHandle {
     GYRE_CHECK_HINT(!bytes.empty(), "write() of nothing");
     return {output(), const_cast<std::byte*>(bytes.data()), bytes.size()};
   }
-  // Writes all; `*written`, if given, says how many bytes went out, also on failure.
-  [[nodiscard]] detail::WriteAllAwaiter write_all(std::span<const std::byte> bytes,
-                                                  std::size_t* written = nullptr) noexcept {
+  // Writes all.
+  [[nodiscard]] detail::WriteAllAwaiter write_all(std::span<const std::byte> bytes) noexcept {
+    return {output(), bytes};
+  }
+  // Of bytes that could be changed: without it a coroutine would keep the converted span in its frame.
+  template <std::same_as<std::span<std::byte>> Bytes>
+  [[nodiscard]] detail::WriteAllAwaiter write_all(const Bytes& bytes) noexcept {
+    return {output(), bytes};
+  }
+  // Then `*written`, if given, says how many bytes went out, also on failure.
+  [[nodiscard]] detail::CountingWriteAllAwaiter write_all(std::span<const std::byte> bytes,
+                                                          std::size_t* written) noexcept {
     if (written != nullptr) *written = 0;
-    return {output(), poller(), bytes, written};
+    return {output(), bytes, written};
   }
   // The pieces in order, as one transfer; those of size zero are skipped. The slices must live until it completes.
   [[nodiscard]] detail::TransferAwaiter<OperationKind::receive_vector> read(std::span<IoSlice> slices) noexcept {

@@ -29,7 +29,7 @@ void IoUringPoller::on_completion(const uring::Cqe& completion) noexcept {
   const bool cancelled = record->operation->state == OperationState::cancelling;
   std::int64_t answer = normalised(result);
   if (answer == -EINTR && cancelled) answer = -ECANCELED;  // that is how worker threads are stopped
-  if ((flags & uring::cqe_more) == 0 && record->is_linked()) record->unlink();  // the cancel is too late
+  if ((flags & uring::cqe_more) == 0) unlink(*record);  // the cancel is too late
   switch (record->stage) {
     case Stage::polling: return on_polled(*record, answer);
     case Stage::kernel: return on_answer(*record, answer, flags);
@@ -212,12 +212,16 @@ void IoUringPoller::receive_into_pool(InFlight& record) noexcept {
 // The operation is its owner's again during the call, unless there is more to come.
 void IoUringPoller::deliver(InFlight& record, std::int64_t result, bool more) noexcept {
   Operation& operation = *record.operation;
+  const std::int64_t last_result = operation.result;
   operation.result = result;
   ++delivered_;
   ++stats_.completions;
   if (more) {
+    const bool is_ready = record.stage == Stage::ready;  // cancelled meanwhile: its end is to be delivered next
     operation.flags |= operation_more;
-    return operation.complete(operation);
+    operation.complete(operation);
+    if (is_ready) operation.result = last_result;
+    return;
   }
   operation.flags &= static_cast<std::uint16_t>(~operation_more);
   const std::uint8_t traits = traits_of(operation.kind);
@@ -226,7 +230,7 @@ void IoUringPoller::deliver(InFlight& record, std::int64_t result, bool more) no
   Descriptor* const closing =
       (traits & kind_is_close) != 0 ? nullptr : closing_without_operations(operation.descriptor);
   Descriptor* const closing_source = closing_without_operations(source_of(operation));
-  if (record.header.generation != 0) [[unlikely]] headers_.erase(record.header);
+  if (record.header != InFlight::none) [[unlikely]] headers_.erase(headers_.id_of(record.header));
   records_.remove(record);
   operation.state = OperationState::idle;
   operation.complete(operation);
@@ -247,7 +251,7 @@ void IoUringPoller::finish(InFlight& record, std::int64_t result) noexcept {
 
 void IoUringPoller::finish_later(InFlight& record, std::int64_t result) noexcept {
   record.stage = Stage::ready;
-  record.result = static_cast<std::int32_t>(result);
+  record.operation->result = result;  // its arguments are dead
   ready_.push_back(record);
 }
 
@@ -255,7 +259,7 @@ void IoUringPoller::deliver_ready() noexcept {
   while (!is_full()) {
     InFlight* const record = ready_.pop_front();
     if (record == nullptr) return;
-    finish(*record, record->result);
+    finish(*record, record->operation->result);
   }
 }
 

@@ -20,7 +20,7 @@ bool InFlightTable::grow() noexcept {
   // Lowest slot first.
   for (std::uint32_t i = chunk_size; i-- > 0;) {
     chunk[i].slot = slots_count_ + i;
-    chunk[i].next_free = first_free_;
+    chunk[i].next = first_free_;
     first_free_ = slots_count_ + i;
   }
   chunks_[chunks_count] = std::move(chunk);

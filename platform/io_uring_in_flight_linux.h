@@ -1,7 +1,8 @@
 // InFlight and InFlightTable: the io_uring poller's records of operations in flight.
 //
 // The kernel is given a record's slot and generation as user_data; a completion for a record that is over finds nothing.
-// Memory comes in chunks that are kept; a record's address never changes, and each fills one line of the cache.
+// Memory comes in chunks that are kept; a record's address never changes. A server has one for each connection that waits,
+// so they are small: links are slots, and what the operation has to say of itself is not repeated.
 //
 // Invariant: a record's generation is odd while it is taken and even while it is free.
 #pragma once
@@ -12,9 +13,7 @@
 #include <new>
 
 #include <gyre/platform/check.h>
-#include <gyre/platform/intrusive_list.h>
 #include <gyre/platform/operation.h>
-#include <gyre/platform/slot_table.h>
 
 namespace gyre {
 
@@ -29,21 +28,24 @@ enum class Stage : std::uint8_t {
 };
 
 // An operation in flight.
-struct alignas(64) InFlight : ListLink {
+struct alignas(32) InFlight {
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+
   std::uint64_t token() const noexcept { return std::uint64_t{generation} << 32 | slot; }
 
   Operation* operation = nullptr;
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
-  SlotId header;                 // of the msghdr that it needs, or the default
-  std::int32_t result = 0;       // of a ready one
-  std::uint16_t fruitless = 0;   // polls in a row after which it still would have blocked, and the like
+  std::uint32_t next = none;      // in a list, or the next free record
+  std::uint32_t previous = none;  // in a list
+  std::uint32_t header = none;    // slot of the msghdr that it needs
+  std::uint16_t fruitless = 0;    // polls in a row after which it still would have blocked, and the like
   Stage stage = Stage::pending;
-  bool wants_poll = false;       // what is, or is to be, submitted is a poll
-  bool polled_source = false;    // of splice: its source is readable, now for the target
-  std::uint32_t next_free = 0;   // of a free record
+  bool is_linked : 1 = false;      // in a list
+  bool wants_poll : 1 = false;     // what is, or is to be, submitted is a poll
+  bool polled_source : 1 = false;  // of splice: its source is readable, now for the target
 };
-static_assert(sizeof(InFlight) == 64 || sizeof(void*) != 8);
+static_assert(sizeof(InFlight) == 32 || sizeof(void*) != 8);
 
 class InFlightTable {
  public:
@@ -55,7 +57,7 @@ class InFlightTable {
   InFlight* add(Operation& operation) noexcept {
     if (first_free_ == none && !grow()) [[unlikely]] return nullptr;
     InFlight& record = at(first_free_);
-    first_free_ = record.next_free;
+    first_free_ = record.next;
     ++record.generation;
     ++size_;
     record.operation = &operation;
@@ -63,10 +65,10 @@ class InFlightTable {
     return &record;
   }
   void remove(InFlight& record) noexcept {
-    GYRE_DCHECK((record.generation & 1) != 0 && !record.is_linked());
+    GYRE_DCHECK((record.generation & 1) != 0 && !record.is_linked);
     ++record.generation;
     --size_;
-    record.next_free = first_free_;
+    record.next = first_free_;
     first_free_ = record.slot;
   }
 
@@ -88,6 +90,8 @@ class InFlightTable {
     const auto slot = static_cast<std::uint32_t>(token);
     if (slot < slots_count_) __builtin_prefetch(at(slot).operation);
   }
+  // It must be one that was taken once.
+  InFlight& at(std::uint32_t slot) noexcept { return chunks_[slot >> chunk_bits][slot & (chunk_size - 1)]; }
   // The record of an operation in flight.
   InFlight& of(const Operation& operation) noexcept {
     GYRE_CHECK(operation.token < slots_count_);
@@ -110,11 +114,8 @@ class InFlightTable {
  private:
   static constexpr std::uint32_t chunk_bits = 6;
   static constexpr std::uint32_t chunk_size = 1u << chunk_bits;
-  static constexpr std::uint32_t none = ~std::uint32_t{0};
+  static constexpr std::uint32_t none = InFlight::none;
 
-  InFlight& at(std::uint32_t slot) noexcept {
-    return chunks_[slot >> chunk_bits][slot & (chunk_size - 1)];
-  }
   // False if memory is short.
   bool grow() noexcept;
 
@@ -123,6 +124,45 @@ class InFlightTable {
   std::uint32_t slots_count_ = 0;
   std::uint32_t first_free_ = none;
   std::size_t size_ = 0;
+};
+
+// A FIFO of records; each is in one list at most.
+class InFlightList {
+ public:
+  explicit InFlightList(InFlightTable& table) noexcept : table_(table) {}
+  InFlightList(const InFlightList&) = delete;
+  InFlightList& operator=(const InFlightList&) = delete;
+
+  bool empty() const noexcept { return first_ == none; }
+  // Null if there is none.
+  InFlight* front() noexcept { return empty() ? nullptr : &table_.at(first_); }
+  InFlight* pop_front() noexcept {
+    InFlight* const record = front();
+    if (record != nullptr) remove(*record);
+    return record;
+  }
+  void push_back(InFlight& record) noexcept {
+    GYRE_DCHECK(!record.is_linked);
+    record.is_linked = true;
+    record.next = none;
+    record.previous = last_;
+    (last_ != none ? table_.at(last_).next : first_) = record.slot;
+    last_ = record.slot;
+  }
+  // It must be in this list.
+  void remove(InFlight& record) noexcept {
+    GYRE_DCHECK(record.is_linked);
+    record.is_linked = false;
+    (record.previous != none ? table_.at(record.previous).next : first_) = record.next;
+    (record.next != none ? table_.at(record.next).previous : last_) = record.previous;
+  }
+
+ private:
+  static constexpr std::uint32_t none = InFlight::none;
+
+  InFlightTable& table_;
+  std::uint32_t first_ = none;
+  std::uint32_t last_ = none;
 };
 
 }  // namespace gyre

@@ -71,6 +71,12 @@ class IoUringPoller final : public Poller {
   static void check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept;
   bool needs_poll_first(const Operation& operation) const noexcept;
 
+  // The list that a record of this stage may be in.
+  InFlightList& list_of(Stage stage) noexcept;
+  void unlink(InFlight& record) noexcept {
+    if (record.is_linked) list_of(record.stage).remove(record);
+  }
+
   // Submitting.
   void submit(InFlight& record) noexcept;
   void poll_and_submit(InFlight& record) noexcept;
@@ -124,10 +130,10 @@ class IoUringPoller final : public Poller {
   DescriptorTable descriptors_;
   InFlightTable records_;
   SlotTable<msghdr> headers_;          // of vectors on sockets; the kernel's while the operation is in flight
-  IntrusiveList<InFlight> pending_;
-  IntrusiveList<InFlight> cancels_;
-  IntrusiveList<InFlight> starved_;
-  IntrusiveList<InFlight> ready_;
+  InFlightList pending_{records_};
+  InFlightList cancels_{records_};
+  InFlightList starved_{records_};
+  InFlightList ready_{records_};
   PollerStats stats_;
   std::size_t delivered_ = 0;          // by the current wait()
   std::uint32_t failures_ = 0;         // of io_uring_enter, in a row

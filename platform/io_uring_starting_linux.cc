@@ -60,7 +60,7 @@ bool IoUringPoller::needs_poll_first(const Operation& operation) const noexcept 
   InFlight* const record = records_.add(operation);
   if (record == nullptr) [[unlikely]] return nullptr;
   record->wants_poll = (traits & kind_is_direct) != 0;
-  record->header = {};
+  record->header = InFlight::none;
   if ((traits & (kind_is_vector | kind_has_source)) != 0) [[unlikely]] {
     if ((traits & kind_has_source) != 0) {
       record->polled_source = kind_of(*operation.source) == DescriptorKind::file;
@@ -79,8 +79,9 @@ bool IoUringPoller::needs_poll_first(const Operation& operation) const noexcept 
 bool IoUringPoller::begin_vector(InFlight& record) noexcept {
   if (!needs_header(*record.operation)) return true;
   const auto header = headers_.emplace();
-  record.header = header.id;
-  return header.item != nullptr;
+  if (header.item == nullptr) return false;
+  record.header = header.id.slot;
+  return true;
 }
 
 bool IoUringPoller::start(Operation& operation) noexcept {
@@ -110,7 +111,7 @@ bool IoUringPoller::start(Operation& operation) noexcept {
   InFlight* const record = records_.add(operation);
   if (record == nullptr) [[unlikely]] return answer(operation, -ENOMEM);
   record->wants_poll = false;
-  record->header = {};
+  record->header = InFlight::none;
   operation.token = record->slot;
   operation.state = OperationState::in_flight;
   ++descriptor.operations;
@@ -230,7 +231,7 @@ uring::Sqe* IoUringPoller::get_entry() noexcept {
   if (operation.kind == OperationKind::receive_lent) {
     fill_lent_entry(entry, operation, ring_.features(), buffers_.size());
   } else {
-    msghdr* const header = record.header.generation == 0 ? nullptr : headers_.find(record.header);
+    msghdr* const header = record.header == InFlight::none ? nullptr : headers_.find(headers_.id_of(record.header));
     fill_entry(entry, operation, ring_.features(), header);
   }
 }
@@ -277,12 +278,24 @@ void IoUringPoller::cancel(Operation& operation) noexcept {
     case Stage::polling: return request_cancel(record);
     case Stage::pending:
     case Stage::starved:
-      record.unlink();
+      unlink(record);
       return finish_later(record, -ECANCELED);
     case Stage::ready:    // the result has won
     case Stage::closing:  // nothing can stop it
       return;
   }
+}
+
+InFlightList& IoUringPoller::list_of(Stage stage) noexcept {
+  switch (stage) {
+    case Stage::pending: return pending_;
+    case Stage::starved: return starved_;
+    case Stage::ready: return ready_;
+    case Stage::kernel:
+    case Stage::polling:
+    case Stage::closing: break;
+  }
+  return cancels_;
 }
 
 // Gives entries of the submission queue to what waits for one, cancels first.
@@ -291,13 +304,13 @@ void IoUringPoller::refill() noexcept {
   while (InFlight* const record = cancels_.front()) {
     uring::Sqe* const entry = get_entry();
     if (entry == nullptr) return;
-    record->unlink();
+    unlink(*record);
     fill_cancel(*entry, *record);
   }
   while (InFlight* const record = pending_.front()) {
     uring::Sqe* const entry = get_entry();
     if (entry == nullptr) return;
-    record->unlink();
+    unlink(*record);
     fill(*entry, *record);
   }
   // As many as there are buffers: each has data for one.

@@ -137,7 +137,7 @@ void IocpPoller::deliver_ready() noexcept {
 }
 
 void IocpPoller::finish_close(Descriptor& descriptor) noexcept {
-  InFlight& record = record_of(*std::exchange(descriptor.closing, nullptr));
+  InFlight& record = record_of(*std::exchange(descriptor.parked_input, nullptr));
   GYRE_CHECK(record.stage == Stage::closing);
   release_native(descriptor);
   finish_later(record, 0);

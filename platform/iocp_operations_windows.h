@@ -16,7 +16,7 @@ namespace gyre {
 
 // Bits of Descriptor::state, beside its kind.
 inline constexpr std::uint16_t descriptor_kind_mask = 3;
-inline constexpr std::uint16_t descriptor_closing = 4;      // its close operation is `closing`
+inline constexpr std::uint16_t descriptor_closing = 4;      // its close operation is parked_input
 inline constexpr std::uint16_t descriptor_associated = 8;   // with our port
 inline constexpr std::uint16_t descriptor_polled = 16;      // it cannot be: polled, and called when it is ready
 inline constexpr std::uint16_t descriptor_skips = 32;       // what is done at once sends no packet

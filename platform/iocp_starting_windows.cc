@@ -39,11 +39,14 @@ void IocpPoller::release(const Operation& operation, std::uint8_t traits) noexce
   Descriptor* const descriptor = operation.descriptor;
   if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
   --descriptor->operations;
-  if ((traits & kind_takes_input) != 0) descriptor->parked_input = nullptr;
+  const bool is_closing = (descriptor->state & descriptor_closing) != 0;
+  if ((traits & kind_takes_input) != 0 && !is_closing) descriptor->parked_input = nullptr;
   if ((traits & kind_takes_output) != 0) descriptor->parked_output = nullptr;
   if ((traits & kind_has_source) == 0) return;
-  --operation.source->operations;
-  if (operation.kind == OperationKind::splice) operation.source->parked_input = nullptr;
+  Descriptor& source = *operation.source;
+  --source.operations;
+  const bool keeps = (source.state & descriptor_closing) != 0;
+  if (operation.kind == OperationKind::splice && !keeps) source.parked_input = nullptr;
 }
 
 // --- Starting --------------------------------------------------------------------------------------------------------
@@ -313,14 +316,14 @@ bool IocpPoller::start_close(Operation& operation) noexcept {
   if (record == nullptr) return answer(operation, -ENOMEM);
   record->stage = Stage::closing;
   descriptor.state |= descriptor_closing;
-  descriptor.closing = &operation;
+  Operation* const input = std::exchange(descriptor.parked_input, &operation);
   if (descriptor.operations == 0) {
     finish_close(descriptor);
     if (embedded_ && !waiting_) prepare_for_foreign_loop();
     return false;
   }
   std::uint16_t found = 0;
-  for (Operation* const taken : {descriptor.parked_input, descriptor.parked_output}) {
+  for (Operation* const taken : {input, descriptor.parked_output}) {
     if (taken == nullptr) continue;
     cancel(*taken);
     ++found;

@@ -77,16 +77,17 @@ struct Operation {
     Operation* next;
   };
   std::size_t size = 0;      // bytes, slices or messages
-  std::int64_t offset = 0;   // of a file; or further flags
-
-  // Out: >= 0 (bytes, messages, or a new descriptor), or a negated normalised errno.
-  std::int64_t result = 0;
+  union {
+    std::int64_t offset;  // in: of a file; or further flags
+    // Out: >= 0 (bytes, messages, or a new descriptor), or a negated normalised errno.
+    std::int64_t result = 0;
+  };
 
   bool is_idle() const noexcept { return state == OperationState::idle; }
   bool failed() const noexcept { return result < 0; }
   Error error() const noexcept { return Error::system(static_cast<std::int32_t>(-result), kind); }
 };
 
-static_assert(sizeof(Operation) <= 64 || sizeof(void*) != 8);
+static_assert(sizeof(Operation) <= 56 || sizeof(void*) != 8);
 
 }  // namespace gyre

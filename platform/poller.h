@@ -82,15 +82,16 @@ struct Descriptor {
   std::uint64_t bytes_sent = 0;
 
   // The rest is the poller's own; others only read it.
-  NativeDescriptor native = no_descriptor;
+  Operation* parked_input = nullptr;   // who waits for input; or the close operation in flight
+  Operation* parked_output = nullptr;  // who waits for output
+  std::int32_t native = -1;          // a NativeDescriptor: even a handle of Windows has 32 bits that count
   std::uint32_t slot = 0;            // number of this slot
   std::uint32_t generation = 0;      // changes when the slot is given to another descriptor
   std::uint16_t state = 0;           // backend bits: maybe readable, hang-up seen, ...
   std::uint16_t operations = 0;      // in flight
-  Operation* parked_input = nullptr;   // readiness backends: who waits for input
-  Operation* parked_output = nullptr;  // ... for output
-  Operation* closing = nullptr;        // the close operation in flight
 };
+// A server has one for each of its connections.
+static_assert(sizeof(Descriptor) <= 160 || sizeof(void*) != 8);
 
 // What is attached.
 enum class DescriptorKind : std::uint8_t {

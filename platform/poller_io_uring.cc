@@ -65,7 +65,7 @@ void IoUringPoller::abandon() noexcept {
   ring_.close();
   records_.for_each([this](InFlight& record) {
     if (record.stage == Stage::ready || record.stage == Stage::closing) return;
-    if (record.is_linked()) record.unlink();
+    unlink(record);
     finish_later(record, -ECANCELED);
   });
   waiting_ = true;
@@ -222,11 +222,11 @@ void IoUringPoller::fail_queued(std::int32_t error) noexcept {
       wake_armed_ = false;
     } else if (entry->user_data == cancel_token) {
       InFlight* const record = records_.find(entry->address);
-      const bool lives = record != nullptr && !record->is_linked() &&
+      const bool lives = record != nullptr && !record->is_linked &&
                          (record->stage == Stage::kernel || record->stage == Stage::polling);
       if (lives) cancels_.push_back(*record);
     } else if (InFlight* const record = records_.find(entry->user_data)) {
-      if (record->is_linked()) record->unlink();
+      unlink(*record);
       const bool cancelled = record->operation->state == OperationState::cancelling;
       finish_later(*record, cancelled ? -ECANCELED : -error);
     }

@@ -7,6 +7,9 @@
 // which saves the call that would only answer EAGAIN. After a hang-up or an error there may be no further edge: then only
 // EAGAIN clears it.
 //
+// While a descriptor is being closed its close operation stands in for the operation that is parked for input, and keeps
+// that one as its own `next`.
+//
 // Invariants: 1. A parked operation is in exactly one of: its descriptor only (waits for an event); also in `due_` (will
 // be tried by the next wait); also in `unlent_` (waits for a lent buffer); with the file worker. 2. `due_` has room for
 // all parked operations. 3. An operation whose result is known waits in `done_`.
@@ -131,6 +134,12 @@ class ReadinessPoller : public Poller {
   }
 
   bool watches(NativeDescriptor native) noexcept;
+  // The close operation in flight, or null.
+  static Operation* closing_of(const Descriptor& descriptor) noexcept {
+    const bool is_closing = (descriptor.state & refusing) != 0 && descriptor.parked_input != nullptr &&
+                            descriptor.parked_input->kind == OperationKind::close;
+    return is_closing ? descriptor.parked_input : nullptr;
+  }
 
   // readiness_posix.cc: the life of an operation.
   void check_thread() const noexcept;
@@ -139,6 +148,7 @@ class ReadinessPoller : public Poller {
   bool answer_later(Operation& operation, std::int64_t result) noexcept;
   void park(Operation& operation, Descriptor& descriptor, Side side) noexcept;
   void park_source(Operation& operation) noexcept;
+  static void clear_input(Descriptor& descriptor, const Operation& operation) noexcept;
   void unpark(Operation& operation) noexcept;
   bool start_any(Operation& operation) noexcept;
   bool start_unparked(Operation& operation) noexcept;

@@ -264,15 +264,15 @@ bool ReadinessPoller::start_any(Operation& operation) noexcept {
 
   Descriptor& descriptor = *operation.descriptor;
   const bool reads = side == Side::input;
+  const std::uint16_t state = descriptor.state;
+  if ((state & refusing) != 0) [[unlikely]] return answer(operation, -ECANCELED);
   GYRE_CHECK_HINT((reads ? descriptor.parked_input : descriptor.parked_output) == nullptr,
                   "one operation at a time in each direction");
   if (side == Side::both) [[unlikely]] {
+    if ((operation.source->state & refusing) != 0) return answer(operation, -ECANCELED);
     GYRE_CHECK_HINT(operation.source->parked_input == nullptr,
                     "one operation at a time in each direction");
-    if ((operation.source->state & refusing) != 0) return answer(operation, -ECANCELED);
   }
-  const std::uint16_t state = descriptor.state;
-  if ((state & refusing) != 0) [[unlikely]] return answer(operation, -ECANCELED);
   if (is_empty_transfer(operation)) [[unlikely]] return answer_later(operation, 0);
   operation.token = 0;
   if ((state & (reads ? may_read : may_write)) == 0) {
@@ -318,19 +318,30 @@ std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Descriptor&
   return result;
 }
 
-inline void ReadinessPoller::unpark(Operation& operation) noexcept {
-  Descriptor& descriptor = *operation.descriptor;
-  operation.token &= ~token_parked;
+// `operation` no longer waits for input of the descriptor.
+inline void ReadinessPoller::clear_input(Descriptor& descriptor, const Operation& operation) noexcept {
   if (descriptor.parked_input == &operation) {
     descriptor.parked_input = nullptr;
   } else {
-    GYRE_DCHECK(descriptor.parked_output == &operation);
-    descriptor.parked_output = nullptr;
-    if (operation.kind == OperationKind::splice) {
-      Descriptor& source = *operation.source;
-      source.parked_input = nullptr;
-      --source.operations;
-      if (source.closing != nullptr && source.operations == 1) done_.push(*source.closing);
+    GYRE_DCHECK(closing_of(descriptor) != nullptr && descriptor.parked_input->next == &operation);
+    descriptor.parked_input->next = nullptr;
+  }
+}
+
+inline void ReadinessPoller::unpark(Operation& operation) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  operation.token &= ~token_parked;
+  if (descriptor.parked_output != &operation) {
+    clear_input(descriptor, operation);
+    return;
+  }
+  descriptor.parked_output = nullptr;
+  if (operation.kind == OperationKind::splice) {
+    Descriptor& source = *operation.source;
+    clear_input(source, operation);
+    --source.operations;
+    if (Operation* const closing = closing_of(source); closing != nullptr && source.operations == 1) {
+      done_.push(*closing);
     }
   }
 }
@@ -386,12 +397,14 @@ bool ReadinessPoller::start_close(Operation& operation) noexcept {
     return answer(operation, 0);
   }
   operation.state = OperationState::in_flight;
+  operation.token = token_due;  // no event makes it so
   operation.result = 0;
+  operation.next = descriptor.parked_input;
   ++in_flight_;
   ++descriptor.operations;
-  descriptor.closing = &operation;
+  descriptor.parked_input = &operation;
   descriptor.state |= refusing;
-  for (Operation* const parked : {descriptor.parked_input, descriptor.parked_output}) {
+  for (Operation* const parked : {operation.next, descriptor.parked_output}) {
     if (parked != nullptr) cancel(*parked);
   }
   if (descriptor.operations == 1) done_.push(operation);
@@ -443,7 +456,7 @@ inline void ReadinessPoller::run(Operation& operation) noexcept {
   const std::int64_t result = attempt(operation, descriptor);
   if (result == -EAGAIN) return;
   // finish(), for the usual case.
-  if (descriptor.parked_input == &operation && descriptor.closing == nullptr) [[likely]] {
+  if (descriptor.parked_input == &operation) [[likely]] {
     descriptor.parked_input = nullptr;
     --descriptor.operations;
     end(operation, result);
@@ -491,11 +504,11 @@ void ReadinessPoller::finish(Operation& operation, std::int64_t result) noexcept
   if ((operation.token & token_parked) != 0) unpark(operation);
   if (descriptor != nullptr) {
     --descriptor->operations;
-    if (descriptor->closing == &operation) {
-      descriptor->closing = nullptr;
+    if (operation.kind == OperationKind::close) {
+      descriptor->parked_input = nullptr;
       close(*descriptor);
-    } else if (descriptor->closing != nullptr && descriptor->operations == 1) {
-      done_.push(*descriptor->closing);
+    } else if (Operation* const closing = closing_of(*descriptor); closing != nullptr && descriptor->operations == 1) {
+      done_.push(*closing);
     }
   }
   end(operation, result);

@@ -28,21 +28,28 @@ class [[nodiscard]] Result {
   using value_type = T;
   using error_type = Error;
 
-  Result() noexcept(std::is_nothrow_default_constructible_v<T>)
+  constexpr Result() noexcept(std::is_nothrow_default_constructible_v<T>)
     requires std::is_default_constructible_v<T>
-      : value_() {}
+  {
+    std::construct_at(std::addressof(storage_.value));
+    has_value_ = true;
+  }
 
   template <typename U = T>
     requires(std::is_constructible_v<T, U &&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
              !std::is_same_v<std::remove_cvref_t<U>, Error> &&
              !std::is_same_v<std::remove_cvref_t<U>, Errc>)
   constexpr explicit(!std::is_convertible_v<U&&, T>)
-      Result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)
-      : value_(std::forward<U>(value)) {}
+      Result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+    std::construct_at(std::addressof(storage_.value), std::forward<U>(value));
+    has_value_ = true;
+  }
 
   // `error` must be an error: a default Error is none.
-  constexpr Result(const Error& error) noexcept : error_(error), has_value_(false) {
+  constexpr Result(const Error& error) noexcept {
     GYRE_DCHECK(static_cast<bool>(error));
+    std::construct_at(std::addressof(storage_.error), error);
+    has_value_ = false;
   }
   constexpr Result(Errc code) noexcept : Result(Error(code)) {}
 
@@ -81,52 +88,52 @@ class [[nodiscard]] Result {
   // Throws std::system_error unless has_value().
   constexpr T& value() & {
     require_value();
-    return value_;
+    return storage_.value;
   }
   constexpr const T& value() const& {
     require_value();
-    return value_;
+    return storage_.value;
   }
   constexpr T&& value() && {
     require_value();
-    return std::move(value_);
+    return std::move(storage_.value);
   }
 
   template <typename U>
   constexpr T value_or(U&& fallback) const& {
-    return has_value_ ? value_ : static_cast<T>(std::forward<U>(fallback));
+    return has_value_ ? storage_.value : static_cast<T>(std::forward<U>(fallback));
   }
   template <typename U>
   constexpr T value_or(U&& fallback) && {
-    return has_value_ ? std::move(value_) : static_cast<T>(std::forward<U>(fallback));
+    return has_value_ ? std::move(storage_.value) : static_cast<T>(std::forward<U>(fallback));
   }
 
   // Aborts if has_value().
   constexpr const Error& error() const noexcept {
     GYRE_CHECK_HINT(!has_value_, "error() of a Result that holds a value");
-    return error_;
+    return storage_.error;
   }
 
  private:
   constexpr T& checked() noexcept {
     GYRE_CHECK_HINT(has_value_, "the value of a Result that holds an error");
-    return value_;
+    return storage_.value;
   }
   constexpr void require_value() const {
-    if (!has_value_) [[unlikely]] detail::throw_error(error_);
+    if (!has_value_) [[unlikely]] detail::throw_error(storage_.error);
   }
   constexpr void clear() noexcept {
     if constexpr (!std::is_trivially_destructible_v<T>) {
-      if (has_value_) value_.~T();
+      if (has_value_) storage_.value.~T();
     }
   }
   // Precondition: nothing is alive in the union.
   template <typename Other>
   constexpr void adopt(Other&& other) {
     if (other.has_value_) {
-      std::construct_at(std::addressof(value_), std::forward<Other>(other).value_);
+      std::construct_at(std::addressof(storage_.value), std::forward<Other>(other).storage_.value);
     } else {
-      std::construct_at(std::addressof(error_), other.error_);
+      std::construct_at(std::addressof(storage_.error), other.storage_.error);
     }
     has_value_ = other.has_value_;
   }
@@ -138,11 +145,11 @@ class [[nodiscard]] Result {
       clear();
       adopt(std::move(other));
     } else if (!has_value_) {
-      Restore restore{this, error_};
+      Restore restore{this, storage_.error};
       adopt(std::move(other));
       restore.result = nullptr;
     } else if constexpr (std::is_move_assignable_v<T>) {
-      value_ = std::move(other.value_);
+      storage_.value = std::move(other.storage_.value);
     } else {
       GYRE_CHECK_HINT(false, "a type whose move may throw must be assignable");
     }
@@ -151,15 +158,24 @@ class [[nodiscard]] Result {
     Result* result;
     Error error;
     constexpr ~Restore() {
-      if (result != nullptr) std::construct_at(std::addressof(result->error_), error);
+      if (result == nullptr) return;
+      std::construct_at(std::addressof(result->storage_.error), error);
+      result->has_value_ = false;
     }
   };
 
-  union {
-    T value_;
-    Error error_;
+  union Storage {
+    constexpr Storage() noexcept {}
+    constexpr ~Storage() {}
+
+    T value;
+    [[no_unique_address]] Error error;
   };
-  bool has_value_ = true;
+
+  // The flag lies in the padding at the error's end where the value leaves it free. So it is written last of all: who
+  // constructs an Error may write over the padding.
+  [[no_unique_address]] Storage storage_;
+  bool has_value_;
 };
 
 // Success, or an Error.

@@ -7,7 +7,6 @@
 // Invariant: a slot's generation is odd while it is occupied and even while it is free.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/slot_chunks.h>
 
 namespace gyre {
 
@@ -73,6 +73,8 @@ class SlotTable {
     Slot& found = slot_at(slot);
     return (found.generation & 1) != 0 ? found.item() : nullptr;
   }
+  // That of the object in this slot. It must be there.
+  SlotId id_of(std::uint32_t number) noexcept { return {number, slot_at(number).generation}; }
 
   // Destroys the object. It must be there.
   void erase(SlotId id) noexcept {
@@ -102,10 +104,6 @@ class SlotTable {
  private:
   friend struct SlotTableTester;
 
-  // Chunk k holds 64 << k slots, so the directory has a fixed size and never moves.
-  static constexpr std::uint32_t first_chunk_bits = 6;
-  static constexpr std::size_t chunks_max = 26;
-  static constexpr std::uint32_t slots_max = ((1u << chunks_max) - 1) << first_chunk_bits;
   static constexpr std::uint32_t none = 0xffffffff;
   static constexpr std::uint32_t retired = 0;  // where the generation arrives after 2^31 tenants
 
@@ -113,18 +111,11 @@ class SlotTable {
     T* item() noexcept { return std::launder(reinterpret_cast<T*>(bytes)); }
 
     alignas(T) std::byte bytes[sizeof(T)];
-    std::uint32_t generation;
+    std::uint32_t generation = 0;
     std::uint32_t next_free;
   };
 
-  // 0 for the first 64 slots, 1 for the next 128, ...
-  static std::uint32_t chunk_of(std::uint32_t number) noexcept {
-    return static_cast<std::uint32_t>(std::bit_width((number >> first_chunk_bits) + 1)) - 1;
-  }
-  Slot& slot_at(std::uint32_t number) noexcept {
-    const std::uint32_t chunk = chunk_of(number);
-    return chunks_[chunk][number - (((1u << chunk) - 1) << first_chunk_bits)];
-  }
+  Slot& slot_at(std::uint32_t number) noexcept { return slots_.at(number); }
 
   // A free slot's number, or `none` if there is no memory for one.
   std::uint32_t take_free() noexcept {
@@ -133,17 +124,12 @@ class SlotTable {
       first_free_ = slot_at(number).next_free;
       return number;
     }
-    if (used_ == slots_max) return none;
-    const std::uint32_t chunk = chunk_of(used_);
-    if (chunks_[chunk] == nullptr) {
-      chunks_[chunk].reset(new (std::nothrow) Slot[std::size_t{1} << (first_chunk_bits + chunk)]);
-      if (chunks_[chunk] == nullptr) return none;
-    }
-    slot_at(used_).generation = 0;
+    if (!slots_.reserve(used_)) return none;
+    new (slots_.place(used_)) Slot;
     return used_++;
   }
 
-  std::unique_ptr<Slot[]> chunks_[chunks_max];
+  SlotChunks<Slot> slots_;
   std::uint32_t used_ = 0;  // slots that were ever taken; those beyond are raw memory
   std::uint32_t first_free_ = none;
   std::size_t size_ = 0;

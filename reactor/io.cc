@@ -9,8 +9,7 @@ namespace detail {
 namespace {
 
 void cancel_operation(void* leaf, TaskContext& task) noexcept {
-  auto& reactor = *static_cast<Reactor*>(task.scheduler().host());
-  reactor.poller().cancel(*static_cast<Operation*>(leaf));
+  poller_of(task).cancel(*static_cast<Operation*>(leaf));
 }
 
 constexpr WaitKind operation_wait{"input or output", cancel_operation};

@@ -14,6 +14,11 @@ namespace gyre {
 
 namespace detail {
 
+// That of the reactor which runs `task`; also where nothing runs, as in a completion.
+inline Poller& poller_of(const TaskContext& task) noexcept {
+  return static_cast<Reactor*>(task.scheduler().host())->poller();
+}
+
 // The cold half: parks the task in `operation`, which has been started. And how a cancel reaches the poller.
 void wait_for_operation(Operation& operation, TaskContext& task, void* frame) noexcept;
 

@@ -14,11 +14,11 @@ namespace {
 constexpr std::size_t slab_size = 64 * 1024;
 
 void* allocate_aligned(std::size_t size) noexcept {
-  return ::operator new(size, std::align_val_t(frame_granule), std::nothrow);
+  return ::operator new(size, std::align_val_t(2 * frame_granule), std::nothrow);
 }
 
 void free_aligned(void* block) noexcept {
-  ::operator delete(block, std::align_val_t(frame_granule));
+  ::operator delete(block, std::align_val_t(2 * frame_granule));
 }
 
 // Free blocks of threads that have ended, for threads that run short. Slabs are never returned to the heap: blocks of
@@ -79,7 +79,7 @@ thread_local ReturnAtThreadExit return_at_thread_exit;
 
 inline void* allocate_block(std::size_t size) noexcept {
   if constexpr (debug_checks) ++thread_state.frames_allocated;
-  const std::size_t granules = (size + frame_granule - 1) / frame_granule;
+  const std::size_t granules = granules_for(size);
   if (sanitized || granules > frame_classes) return allocate_aligned(granules * frame_granule);
   if (thread_state.free[granules] == nullptr) [[unlikely]] {
     if (!refill(granules)) return nullptr;
@@ -91,7 +91,7 @@ inline void* allocate_block(std::size_t size) noexcept {
 
 inline void free_block(void* block, std::size_t size) noexcept {
   if constexpr (debug_checks) ++thread_state.frames_freed;
-  const std::size_t granules = (size + frame_granule - 1) / frame_granule;
+  const std::size_t granules = granules_for(size);
   if (sanitized || granules > frame_classes) {
     free_aligned(block);
     return;
