@@ -93,7 +93,10 @@ windows-test: ## the same, and runs it all under Wine; ends with the count, in w
 wine-%:
 	+@$(AGAIN) $(WINDOWS) $(BUILD)/windows/windows/tests/$*.exe
 	@tools/wine $(BUILD)/windows/wine $(BUILD)/windows/windows/tests/$*.exe $(ARGS)
-build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
+build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS) $(if $(filter test-Linux,$(MODE)-$(SYSTEM)),$(if $(shell command -v valgrind),counted))
+# What instructions_linux_test counts is built as users build.
+counted:
+	+@$(AGAIN) MODE=release $(BUILD)/release/bench/echo/rounds
 run-tests:
 	+@JOBS=$(JOBS) exec tools/run_tests $(OUT)/results $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
 # What `make test` does not compile.
@@ -177,6 +180,8 @@ $(OUT)/bench/context_switch_bench: private LDFLAGS += -lboost_context
 endif
 $(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libgyre.a
 	$(SAY)$(COMPILE) $^ -lbenchmark_main -lbenchmark $(LDFLAGS) -o $@
+$(OUT)/bench/echo/%: $(OUT)/bench/echo/%.o $(OUT)/libgyre.a
+	$(SAY)$(COMPILE) $^ $(LDFLAGS) -o $@
 $(BUILD)/tools/%: tools/%.cc
 	@mkdir -p $(@D)
 	$(CXX) -O1 -std=c++20 $(WARNINGS) $< -o $@
@@ -201,5 +206,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run windows windows-test test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run windows windows-test counted test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

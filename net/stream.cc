@@ -10,6 +10,34 @@ namespace detail {
 
 constinit const WaitKind WriteAllAwaiter::wait_kind{"write_all", cancel};
 
+// Kept here, for when the task runs the descriptor may have been closed.
+void WriteAllAwaiter::fail(std::int64_t result) noexcept {
+  failure_ = io_result(result, operation_->descriptor->generation);
+}
+
+[[gnu::always_inline]] inline bool WriteAllAwaiter::note_sent() noexcept {
+  if (operation_->failed()) [[unlikely]] {
+    fail(operation_->result);
+    return true;
+  }
+  const auto sent = static_cast<std::size_t>(count_transfer<OperationKind::send>(*operation_, operation_->result));
+  bytes_ = bytes_.subspan(sent);
+  return bytes_.empty();
+}
+
+[[gnu::always_inline]] inline bool WriteAllAwaiter::go_on(Poller& poller) noexcept {
+  for (;;) {  // bound: each turn but the last sends at least one byte
+    operation_->kind = OperationKind::send;
+    operation_->flags = 0;
+    operation_->buffer = const_cast<std::byte*>(bytes_.data());
+    operation_->size = bytes_.size();
+    operation_->complete = complete;
+    operation_->owner = this;
+    if (!poller.start(*operation_)) return false;
+    if (note_sent()) return true;
+  }
+}
+
 bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
   if (operation_ == nullptr) [[unlikely]] {
     failure_ = io_not_open;
@@ -27,34 +55,6 @@ bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
   task_ = &task;
   task.wait_in(this, wait_kind, frame);
   return true;
-}
-
-bool WriteAllAwaiter::go_on(Poller& poller) noexcept {
-  for (;;) {  // bound: each turn but the last sends at least one byte
-    operation_->kind = OperationKind::send;
-    operation_->flags = 0;
-    operation_->buffer = const_cast<std::byte*>(bytes_.data());
-    operation_->size = bytes_.size();
-    operation_->complete = complete;
-    operation_->owner = this;
-    if (!poller.start(*operation_)) return false;
-    if (note_sent()) return true;
-  }
-}
-
-bool WriteAllAwaiter::note_sent() noexcept {
-  if (operation_->failed()) [[unlikely]] {
-    fail(operation_->result);
-    return true;
-  }
-  const auto sent = static_cast<std::size_t>(count_transfer<OperationKind::send>(*operation_, operation_->result));
-  bytes_ = bytes_.subspan(sent);
-  return bytes_.empty();
-}
-
-// Kept here, for when the task runs the descriptor may have been closed.
-void WriteAllAwaiter::fail(std::int64_t result) noexcept {
-  failure_ = io_result(result, operation_->descriptor->generation);
 }
 
 void WriteAllAwaiter::complete(Operation& operation) noexcept {

@@ -17,6 +17,13 @@ constexpr std::uint64_t wake_token = ~std::uint64_t{0};
 
 constexpr std::uint32_t all_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 
+std::int64_t add_wake(const UniqueFd& epoll, const UniqueFd& wake_fd) noexcept {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = wake_token;
+  return sys::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake_fd.get(), &event);
+}
+
 class EpollPoller final : public ReadinessPoller {
  public:
   EpollPoller(const PollerOptions& options, UniqueFd epoll, UniqueFd wake_fd) noexcept
@@ -31,17 +38,17 @@ class EpollPoller final : public ReadinessPoller {
 
  protected:
   std::int64_t watch(Descriptor& descriptor) noexcept override {
-    epoll_event event{};
-    event.events = all_events;
-    event.data.u64 = DescriptorTable::id(descriptor).token();
-    ++stats_.system_calls;
-    const std::int64_t result = sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor.native, &event);
+    const std::int64_t result = watch_in(epoll_, descriptor);
     // ENOSPC is the user's limit on watches (fs.epoll.max_user_watches), not a full disk.
     return result == -ENOSPC ? -EMFILE : result;
   }
 
+  // The registration belongs to the open file, not to its number: it outlives close() if somebody else (a child, a
+  // duplicate) holds the file, and then reports events that name nobody and that nobody can stop. Of a connection that is
+  // so rare that it is not taken out: see renew(). Inside a foreign loop, which would be woken, it is.
   // ENOENT and EPERM: it was not there. Nobody could do anything about the others.
-  void unwatch(Descriptor& descriptor, [[maybe_unused]] bool closes) noexcept override {
+  void unwatch(Descriptor& descriptor, bool closes) noexcept override {
+    if (closes && is_connection(descriptor) && !is_in_foreign_loop()) return;
     epoll_event event{};  // before Linux 2.6.9 it had to be there
     ++stats_.system_calls;
     (void)sys::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor.native, &event);
@@ -68,6 +75,7 @@ class EpollPoller final : public ReadinessPoller {
       }
       on_event(SlotId::from_token(token), to_state(event.events));
     }
+    if (stale_events_ != 0) [[unlikely]] renew();
     return count > 0 ? static_cast<std::size_t>(count) - wakes : 0;
   }
 
@@ -91,6 +99,28 @@ class EpollPoller final : public ReadinessPoller {
     return static_cast<std::uint16_t>(state);
   }
 
+  std::int64_t watch_in(const UniqueFd& epoll, const Descriptor& descriptor) noexcept {
+    epoll_event event{};
+    event.events = all_events;
+    event.data.u64 = DescriptorTable::id(descriptor).token();
+    ++stats_.system_calls;
+    return sys::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, descriptor.native, &event);
+  }
+
+  // Once there have been so many events of descriptors that we have closed that it pays, a new set takes the place, and
+  // the number, of the old one. What is ready counts as an edge in it, so that none is lost. If that fails, the old one
+  // does for as many events more.
+  void renew() noexcept {
+    if (stale_events_ < 16 + attached() / 4 || is_in_foreign_loop()) return;
+    stale_events_ = 0;
+    stats_.system_calls += 3;
+    const Result<UniqueFd> fresh = sys::epoll_create1();
+    if (!fresh || add_wake(*fresh, wake_fd_) < 0) return;
+    bool complete = true;
+    for_each_watched([&](const Descriptor& descriptor) { complete = complete && watch_in(*fresh, descriptor) == 0; });
+    if (complete) (void)sys::dup3(fresh->get(), epoll_.get(), false);
+  }
+
   const UniqueFd epoll_;
   const UniqueFd wake_fd_;
   std::array<epoll_event, 256> events_;
@@ -103,10 +133,7 @@ Result<std::unique_ptr<Poller>> make_epoll_poller(const PollerOptions& options) 
   if (!epoll) return epoll.error();
   Result<UniqueFd> wake_fd = sys::eventfd(0);
   if (!wake_fd) return wake_fd.error();
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  event.data.u64 = wake_token;
-  const std::int64_t added = sys::epoll_ctl(epoll->get(), EPOLL_CTL_ADD, wake_fd->get(), &event);
+  const std::int64_t added = add_wake(*epoll, *wake_fd);
   if (added < 0) return Error::system(static_cast<std::int32_t>(-added), OperationKind::setup);
   std::unique_ptr<Poller> poller(
       new (std::nothrow) EpollPoller(options, std::move(*epoll), std::move(*wake_fd)));

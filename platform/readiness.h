@@ -77,7 +77,10 @@ class ReadinessPoller : public Poller {
   // An event: `ready` are bits of the state that are set by it.
   void on_event(SlotId id, std::uint16_t ready) noexcept {
     Descriptor* const descriptor = table_.find(id);
-    if (descriptor == nullptr) [[unlikely]] return;  // of a descriptor that was closed meanwhile
+    if (descriptor == nullptr) [[unlikely]] {
+      ++stale_events_;  // of a descriptor that was closed, whose open file lives on elsewhere
+      return;
+    }
     descriptor->state |= ready;
     Operation* const input = descriptor->parked_input;
     Operation* const output = descriptor->parked_output;
@@ -91,12 +94,26 @@ class ReadinessPoller : public Poller {
       note_idle(*descriptor);
     }
   }
+  // Whether nearly always nobody but us holds the open file: a connection that has been read from. (A listener is often
+  // inherited, or shared by several processes.)
+  static bool is_connection(const Descriptor& descriptor) noexcept {
+    return (descriptor.state & byte_stream) != 0 && kind_of(descriptor) == DescriptorKind::socket;
+  }
+  template <typename Visit>
+  void for_each_watched(Visit&& visit) {
+    table_.for_each([&](Descriptor& descriptor) {
+      if (is_watched(descriptor)) visit(descriptor);
+    });
+  }
+  std::size_t attached() const noexcept { return table_.size(); }
+  bool is_in_foreign_loop() const noexcept { return foreign_loop_; }
   // From now on wake() always signals between waits, and so do we if the next wait would not sleep.
   void enter_foreign_loop() const noexcept;
   // To be called by the destructor, before signal() loses what it needs.
   void stop_worker() noexcept { worker_.stop(); }
 
   PollerStats stats_;
+  std::size_t stale_events_ = 0;  // a system that can leave some behind looks after them
 
  private:
   enum class Side : std::uint8_t { input, output, both, none };

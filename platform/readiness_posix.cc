@@ -76,8 +76,6 @@ Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) no
   return descriptor;
 }
 
-// The registration belongs to the open file, not to its number: it would outlive close() if somebody else (a child, a
-// duplicate) holds the file, and then report for ever events that nobody can stop. So it is always taken out first.
 void ReadinessPoller::forget(Descriptor& descriptor, bool closes) noexcept {
   GYRE_CHECK_HINT(descriptor.operations == 0, "operations of the descriptor are in flight");
   GYRE_CHECK_HINT(descriptor.native != no_descriptor, "the descriptor is not attached");
@@ -206,14 +204,15 @@ inline std::int64_t ReadinessPoller::try_send(Operation& operation, Descriptor& 
 }
 
 inline std::int64_t ReadinessPoller::attempt(Operation& operation, Descriptor& descriptor) noexcept {
-  if (operation.kind == OperationKind::receive) {
-    GYRE_DCHECK(operation.size > 0);
-    return receive_some(descriptor, operation.buffer, std::min(operation.size, sys::transfer_max),
-                        (operation.flags & operation_peek) != 0);
+  switch (operation.kind) {
+    case OperationKind::receive:
+      GYRE_DCHECK(operation.size > 0);
+      return receive_some(descriptor, operation.buffer, std::min(operation.size, sys::transfer_max),
+                          (operation.flags & operation_peek) != 0);
+    case OperationKind::send: return try_send(operation, descriptor);
+    case OperationKind::receive_lent: return try_receive_lent(operation, descriptor);
+    default: return attempt_other(operation, descriptor);
   }
-  if (operation.kind == OperationKind::send) return try_send(operation, descriptor);
-  if (operation.kind == OperationKind::receive_lent) return try_receive_lent(operation, descriptor);
-  return attempt_other(operation, descriptor);
 }
 
 inline void ReadinessPoller::park(Operation& operation, Descriptor& descriptor, Side side) noexcept {
@@ -238,8 +237,8 @@ inline void ReadinessPoller::check_thread() const noexcept {
 bool ReadinessPoller::start(Operation& operation) noexcept {
   check_thread();
   Descriptor* const descriptor = operation.descriptor;
-  if (operation.kind == OperationKind::receive && operation.is_idle() &&
-      descriptor->parked_input == nullptr &&
+  const bool receives = operation.kind == OperationKind::receive || operation.kind == OperationKind::receive_lent;
+  if (receives && operation.is_idle() && descriptor->parked_input == nullptr &&
       (descriptor->state & (may_read | quarantined | refusing)) == 0) [[likely]] {
     operation.token = 0;
     park(operation, *descriptor, Side::input);

@@ -3,11 +3,13 @@
 // The echo here is written as one would in earnest: the operations are those in the descriptor's slot, and nothing is
 // recorded on the way.
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gyre/platform/fault_plan.h>
@@ -251,6 +253,40 @@ TEST_P(PollerCountsTest, StatsAgreeWithTheSeam) {
   open_connections(unix_pair);
   round();
   EXPECT_EQ(io_->poller().stats().system_calls - before.system_calls, sys::calls_made() - counted);
+}
+
+// Closing takes nothing out of the set of what is watched. Where somebody else holds the file, its events are of nobody,
+// and after a few of them the poller sees to it that no more come.
+TEST_P(PollerCountsTest, AConnectionWhoseFileLivesOnWakesNobodyForLong) {
+  Pair shared = unix_pair();
+  const UniqueFd elsewhere(dup(raw(shared.near)));
+  ASSERT_TRUE(static_cast<bool>(elsewhere));
+  Descriptor& connection = io_->attach(std::move(shared.near));
+  write_all(shared.far, "x");
+  EXPECT_EQ(io_->finish(io_->receive(connection, 10)), 1);
+  Pair other = unix_pair();
+  Descriptor& waits = io_->attach(std::move(other.near));
+  Request& received = io_->receive(waits, 10);
+
+  const std::uint64_t controls = sys::calls_made(SYS_epoll_ctl);
+  EXPECT_EQ(io_->finish(io_->close(connection)), 0);
+  EXPECT_EQ(sys::calls_made(SYS_epoll_ctl), controls);
+  const std::uint64_t idle = io_->poller().stats().idle_polls;
+  for (int i = 0; i < 200; ++i) {
+    write_all(shared.far, "y");
+    io_->poller().wait(Instant());
+  }
+  EXPECT_LE(io_->poller().stats().idle_polls - idle, 20U);
+
+  // Who waited still does, and is found; and so is who wakes.
+  EXPECT_FALSE(received.done());
+  write_all(other.far, "z");
+  EXPECT_EQ(io_->finish(received), 1);
+  std::thread waker([this] { io_->poller().wake(); });
+  const Instant deadline = steady_clock().now() + std::chrono::seconds(20);
+  io_->poller().wait(deadline);
+  EXPECT_LT(steady_clock().now(), deadline);
+  waker.join();
 }
 
 }  // namespace
