@@ -27,7 +27,7 @@ std::optional<double> count(const std::string& poller, int rounds) {
   const TemporaryFolder folder;
   const std::filesystem::path profile = folder.path() / "profile";
   std::vector<Job> jobs = {{.command = {"/usr/bin/env", "GYRE_POLLER=" + poller, "valgrind", "--tool=callgrind",
-                                        "--toggle-collect=*serve(gyre::Reactor&)*",
+                                        "--toggle-collect=*serve(gyre::Reactor&*",
                                         "--callgrind-out-file=" + profile.string(), program().string(),
                                         std::to_string(rounds)},
                             .output = folder.path() / "output"}};
