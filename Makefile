@@ -17,10 +17,15 @@ GTEST    = -lgtest_main -lgtest
 # Cross-built for Windows: programs that need no library of the compiler's, and GoogleTest from its sources.
 WINDOWS_CXX ?= x86_64-w64-mingw32-g++-posix
 WINDOWS  = SYSTEM=Windows MODE=windows BUILD=$(BUILD)/windows CXX='$(WINDOWS_CXX)' AR=x86_64-w64-mingw32-ar CI=pch
-ifeq ($(SYSTEM),Windows)
-EXE     := .exe
+# Cross-built with zig, for what it calls a target.
+ZIG     ?= $(firstword $(wildcard $(CURDIR)/$(BUILD)/zig/node_modules/*/*/zig) zig)
+CROSS    = MODE=cross BUILD=$(BUILD)/$1 CXX="$(ZIG) c++ -target $1" AR='$(ZIG) ar' CI=pch
+ifneq ($(filter Windows cross,$(SYSTEM) $(MODE)),)
 GTEST_SOURCES ?= /usr/src/googletest/googletest
 GTEST    = $(OUT)/gtest/libgtest.a
+endif
+ifeq ($(SYSTEM),Windows)
+EXE     := .exe
 LDFLAGS += -static -lsynchronization -lmswsock -lws2_32 -liphlpapi -lbcrypt -lntdll
 endif
 
@@ -38,21 +43,25 @@ TESTS_asan := -O0
 TESTS_ubsan := -O0
 # For Windows 10 and newer, by `make windows`: no debug information and no optimiser, for the sake of the time it takes.
 FLAGS_windows = -O0 $(CHECKED) -isystem $(GTEST_SOURCES)/include -D_WIN32_WINNT=0x0A00 -DWIN32_LEAN_AND_MEAN -DNOMINMAX
+# std::stop_token is an experiment of older libc++; zig would trap undefined behaviour, which other checks look for, and
+# gives out an old precompiled header again, when only the time of its source is another.
+FLAGS_cross = -O0 $(CHECKED) -isystem $(GTEST_SOURCES)/include -fexperimental-library -fno-sanitize=all -Xclang -fno-pch-timestamp
 COMPILE = $(CXX) -std=c++20 $(WARNINGS) $(if $(CI),-Werror) -I$(BUILD)/include -pthread $(FLAGS_$(MODE)) $(EXTRA_CXXFLAGS) $(CXXFLAGS)
 
 # Each system builds the files that name no system, and those that name it: x_linux.cc, poller_epoll.cc, ...
 SYSTEM := $(patsubst %BSD,bsd,$(shell uname -s))
 ONLY_Linux  := epoll io_uring linux posix
-ONLY_Darwin := kqueue macos posix
+ONLY_Darwin := kqueue bsd macos posix
 ONLY_bsd    := kqueue bsd posix
 ONLY_Windows := iocp windows
 OTHERS  := $(filter-out $(ONLY_$(SYSTEM)),$(sort $(ONLY_Linux) $(ONLY_Darwin) $(ONLY_bsd) $(ONLY_Windows)))
 ours     = $(filter-out $(foreach o,$(OTHERS),%_$o.cc %_$(o)_test.cc %_$(o)_bench.cc),$(wildcard $1))
 OUT     := $(BUILD)/$(MODE)
 SOURCES := $(call ours,platform/*.cc task/*.cc reactor/*.cc net/*.cc)
-HEADERS := $(filter-out %_linux.h %_linux_detail.h %_posix.h %_windows.h %_kqueue.h,$(wildcard gyre.h platform/*.h task/*.h reactor/*.h net/*.h))
+HEADERS := $(filter-out %_linux.h %_linux_detail.h %_posix.h %_windows.h %_kqueue.h %_bsd.h,$(wildcard gyre.h platform/*.h task/*.h reactor/*.h net/*.h))
 OBJECTS := $(SOURCES:%.cc=$(OUT)/%.o)
 SUPPORT := $(patsubst %.cc,$(OUT)/%.o,$(call ours,tests/support/*.cc tests/support/*/*.cc))
+KQUEUE_DOUBLED := $(if $(filter Linux,$(SYSTEM)),tests/kqueue_% tests/support/kqueue/%)
 STRESS  := $(patsubst tests/%.cc,%,$(call ours,tests/*_stress_test.cc))
 TESTS   := $(filter-out $(STRESS),$(patsubst tests/%.cc,%,$(call ours,tests/*_test.cc)))
 BENCHES := $(patsubst bench/%.cc,%,$(call ours,bench/*_bench.cc))
@@ -93,6 +102,14 @@ windows-test: ## the same, and runs it all under Wine; ends with the count, in w
 wine-%:
 	+@$(AGAIN) $(WINDOWS) $(BUILD)/windows/windows/tests/$*.exe
 	@tools/wine $(BUILD)/windows/wine $(BUILD)/windows/windows/tests/$*.exe $(ARGS)
+MACOS_CPUS ?= aarch64 x86_64
+zig:
+	@BUILD='$(BUILD)' tools/setup macos
+macos: zig ## cross-builds library, tests and examples for macOS, with zig (MACOS_CPUS="aarch64 x86_64"); nothing of it has ever run
+	+@for cpu in $(MACOS_CPUS); do $(AGAIN) SYSTEM=Darwin $(call CROSS,$$cpu-macos) build-tests build-stress || exit 1; done
+linux-arm: zig ## cross-builds library, tests and examples for Linux on ARM, with zig
+	+@$(AGAIN) $(call CROSS,aarch64-linux-gnu) build-tests
+build-stress: $(STRESS:%=$(OUT)/tests/%$(EXE))
 build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS) $(if $(filter test-Linux,$(MODE)-$(SYSTEM)),$(if $(shell command -v valgrind),counted))
 # What instructions_linux_test counts is built as users build.
 counted:
@@ -144,7 +161,7 @@ $(OUT)/tests/%.o: TESTS_FLAGS = $(TESTS_$(MODE)) $(if $(CI),-include $(OUT)/prec
 $(TESTS:%=$(OUT)/tests/%.o) $(STRESS:%=$(OUT)/tests/%.o) $(SUPPORT): | $(if $(CI),$(OUT)/precompiled.h.gch)
 $(OUT)/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
-	$(SAY)$(COMPILE) $(TESTS_FLAGS) $(if $(filter tests/kqueue_% tests/support/kqueue/%,$<),-isystem tests/support/kqueue) -MMD -MP -c $< -o $@
+	$(SAY)$(COMPILE) $(TESTS_FLAGS) $(if $(filter $(KQUEUE_DOUBLED),$<),-isystem tests/support/kqueue) -MMD -MP -c $< -o $@
 $(OUT)/pic/%.o: %.cc $(OUT)/flags | $(BUILD)/include/gyre
 	@mkdir -p $(@D)
 	$(SAY)$(COMPILE) -fPIC -MMD -MP -c $< -o $@
@@ -206,5 +223,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run windows windows-test counted test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run zig macos linux-arm build-stress windows windows-test counted test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

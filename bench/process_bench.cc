@@ -91,7 +91,7 @@ void BM_Gyre_Standstill(benchmark::State& state) {
     Result<ChildStart> start = ChildStart::begin(program);
     state.PauseTiming();
     if (!start) return state.SkipWithError("the child did not start");
-    (void)gyre::reap_within(start->pidfd(), std::chrono::seconds(10));
+    (void)gyre::reap_within(start->take_child(), std::chrono::seconds(10));
     (void)start->finish();
     start->note_end();
     state.ResumeTiming();

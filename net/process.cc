@@ -145,7 +145,7 @@ void ChildWatch::on_end(Operation& operation) noexcept {
     self.delete_if_done();
     return;
   }
-  const std::optional<Result<ExitStatus>> reaped = try_reap(self.child_.pidfd.get());
+  const std::optional<Result<ExitStatus>> reaped = try_reap(self.child_);
   if (!reaped) return self.wait_for(*self.end_);
   self.unwatch(self.end_);
   self.set_status(*reaped);
@@ -164,7 +164,7 @@ void ChildWatch::set_status(Result<ExitStatus> result) noexcept {
 
 void ChildWatch::end_without_poller() noexcept {
   if (!is_killed_) return;  // detached, or its Process will kill it
-  const std::optional<Result<ExitStatus>> reaped = reap_within(child_.pidfd.get(), killed_limit_blocking);
+  const std::optional<Result<ExitStatus>> reaped = reap_within(child_, killed_limit_blocking);
   if (reaped) set_status(*reaped);
 }
 

@@ -7,6 +7,7 @@
 
 #include <gyre/net/process.h>
 #include <gyre/net/stream.h>
+#include <gyre/platform/process.h>
 #include <gyre/platform/socket.h>
 #include <gyre/platform/thread.h>
 #include <gyre/platform/worker_process.h>
@@ -142,7 +143,9 @@ Task<Result<std::unique_ptr<ProcessPool::Worker>>> ProcessPool::start_worker() {
   if (!ends) co_return ends.error();
   Command command(options_.program.empty() ? current_program() : options_.program);
   command.input(Stdio::null()).descriptor(worker_descriptor, ends->second.get());
-  command.variable(worker_variable, "1").dies_with_parent();
+  command.variable(worker_variable, "1");
+  // Elsewhere an orphan ends when it has finished its call and finds its line closed.
+  if (can_die_with_parent()) command.dies_with_parent();
   Result<Process> process = co_await Process::start(command);
   if (!process) co_return process.error();
   ends->second.reset();

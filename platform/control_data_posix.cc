@@ -15,7 +15,6 @@ namespace {
 static_assert(sizeof(int) == 4);
 static_assert(descriptors_room(1) >= CMSG_SPACE(sizeof(int)));
 static_assert(descriptors_room(passed_descriptors_max) >= CMSG_SPACE(passed_descriptors_max * sizeof(int)));
-static_assert(credentials_room >= CMSG_SPACE(sizeof(ucred)));
 static_assert(segment_size_room >= CMSG_SPACE(sizeof(std::uint16_t)));
 
 // Newer than some headers.
@@ -58,17 +57,6 @@ std::size_t unpack_descriptors(std::span<const std::byte> control, std::span<Uni
     }
   });
   return count;
-}
-
-std::optional<PeerCredentials> find_credentials(std::span<const std::byte> control) noexcept {
-  std::optional<PeerCredentials> found;
-  for_each_control_part(control, [&](int level, int type, std::span<const std::byte> data) {
-    ucred native{};
-    if (level != SOL_SOCKET || type != SCM_CREDENTIALS || data.size() < sizeof(native)) return;
-    std::memcpy(&native, data.data(), sizeof(native));
-    found = PeerCredentials{.process = native.pid, .user = native.uid, .group = native.gid};
-  });
-  return found;
 }
 
 std::size_t pack_segment_size(std::span<std::byte> room, std::uint16_t size) noexcept {

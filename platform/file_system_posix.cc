@@ -30,7 +30,7 @@ Result<FileStatus> status_of(const Result<struct ::stat>& native) noexcept {
   status.type = type_of(native->st_mode);
   status.permissions = native->st_mode & 07777;
   status.size = native->st_size > 0 ? static_cast<std::uint64_t>(native->st_size) : 0;
-  status.device = native->st_dev;
+  status.device = static_cast<std::uint64_t>(native->st_dev);
   status.number = native->st_ino;
   return status;
 }

@@ -239,7 +239,7 @@ std::int64_t IoUringRing::enter(std::uint32_t completions_min, Duration timeout)
   }
   // The kernel adds the time to its clock and does not look whether that overflows.
   constexpr std::int64_t most = std::int64_t{1} << 61;
-  const uring::KernelTimespec time = to_timespec(std::min(timeout.count(), most));
+  const uring::KernelTimespec time = to_timespec(std::min<std::int64_t>(timeout.count(), most));
   uring::GetEventsArgument argument{};
   argument.timeout = reinterpret_cast<std::uint64_t>(&time);
   return sys::io_uring_enter(enter_fd_, entries_waiting(), completions_min, flags | uring::enter_ext_arg,

@@ -53,6 +53,7 @@ struct ChildProgram {
 struct ChildHandle {
   UniqueFd pidfd;  // polls readable once the child has ended (on Windows the handle of the process)
   UniqueFd job;    // Windows: the child and its descendants end when this is closed; elsewhere none
+  std::int64_t id = 0;
   ProcessGroup group = ProcessGroup::inherited;
 };
 
@@ -95,9 +96,12 @@ Result<void> send_signal(const ChildHandle& child, int signal) noexcept;
 void set_free(ChildHandle& child) noexcept;
 // Takes the status of a child that has ended; nothing if it has not. Errors: no_child_process if somebody else has taken
 // it (a wait for all children, or an ignored SIGCHLD).
-std::optional<Result<ExitStatus>> try_reap(NativeDescriptor pidfd) noexcept;
+std::optional<Result<ExitStatus>> try_reap(const ChildHandle& child) noexcept;
 // As try_reap, but waits for the end. Blocks the thread.
-std::optional<Result<ExitStatus>> reap_within(NativeDescriptor pidfd, Duration limit) noexcept;
+std::optional<Result<ExitStatus>> reap_within(const ChildHandle& child, Duration limit) noexcept;
+
+// Whether ChildProgram::dies_with_parent can be had on this system; where not, begin() answers operation_not_supported.
+bool can_die_with_parent() noexcept;
 
 // The files that `program` may mean: itself if it has a slash, else one in each directory of PATH in `environment`; on
 // Windows also with ".exe" added.

@@ -1,7 +1,5 @@
 #include <gyre/platform/process.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -63,10 +61,6 @@ OperationKind operation_of(sys::ChildStep step) noexcept {
 
 }  // namespace
 
-std::string ExitStatus::to_string() const {
-  return signal != 0 ? "killed by signal " + std::to_string(signal) : "exit status " + std::to_string(code);
-}
-
 struct ChildStart::Memory {
   explicit Memory(const ChildProgram& given) : program(given) {}
 
@@ -119,6 +113,7 @@ Result<ChildStart> ChildStart::begin(const ChildProgram& program) {
     return Error::system(static_cast<std::int32_t>(-memory->id), OperationKind::spawn_process);
   }
   memory->report = std::move(ends[0]);
+  memory->child.id = memory->id;
   memory->child.group = program.group;
   return ChildStart(std::move(memory));
 }
@@ -156,12 +151,11 @@ Result<void> send_signal(const ChildHandle& child, int signal) noexcept {
   return sys::pidfd_send_signal(child.pidfd.get(), signal);
 }
 
-// A child outlives its parent anyway, unless it was told not to.
-void set_free(ChildHandle&) noexcept {}
+bool can_die_with_parent() noexcept { return true; }
 
-std::optional<Result<ExitStatus>> try_reap(NativeDescriptor pidfd) noexcept {
+std::optional<Result<ExitStatus>> try_reap(const ChildHandle& child) noexcept {
   siginfo_t info{};
-  const std::int64_t result = sys::waitid(id_type_pidfd, pidfd, &info, WEXITED | WNOHANG);
+  const std::int64_t result = sys::waitid(id_type_pidfd, child.pidfd.get(), &info, WEXITED | WNOHANG);
   if (result < 0) {
     return Error::system(static_cast<std::int32_t>(-result), OperationKind::wait_process);
   }
@@ -171,69 +165,18 @@ std::optional<Result<ExitStatus>> try_reap(NativeDescriptor pidfd) noexcept {
   return status;
 }
 
-std::optional<Result<ExitStatus>> reap_within(NativeDescriptor pidfd, Duration limit) noexcept {
+std::optional<Result<ExitStatus>> reap_within(const ChildHandle& child, Duration limit) noexcept {
   const Instant deadline = sys::monotonic_now() + limit;
   for (;;) {  // bound: the deadline
-    const std::optional<Result<ExitStatus>> reaped = try_reap(pidfd);
+    const std::optional<Result<ExitStatus>> reaped = try_reap(child);
     const Instant now = sys::monotonic_now();
     if (reaped || now >= deadline) return reaped;
-    pollfd entry{.fd = static_cast<int>(pidfd), .events = POLLIN, .revents = 0};
+    pollfd entry{.fd = static_cast<int>(child.pidfd.get()), .events = POLLIN, .revents = 0};
     sys::poll(&entry, 1, deadline - now);
   }
 }
 
-std::vector<std::string> program_paths(std::string_view program,
-                                       const std::vector<std::string>& environment) {
-  if (program.find('/') != program.npos) return {std::string(program)};
-  constexpr std::string_view name = "PATH=";
-  std::string_view search = "/usr/local/bin:/usr/bin:/bin";
-  for (const std::string& entry : environment) {
-    if (entry.starts_with(name)) search = std::string_view(entry).substr(name.size());
-  }
-  std::vector<std::string> paths;
-  for (std::size_t begin = 0; begin <= search.size();) {
-    const std::size_t end = std::min(search.find(':', begin), search.size());
-    std::string path(search.substr(begin, end - begin));
-    // An empty entry is the current directory, by tradition.
-    path += path.empty() ? "./" : "/";
-    paths.push_back(path + std::string(program));
-    begin = end + 1;
-  }
-  return paths;
-}
-
-std::vector<std::string> current_environment() {
-  std::vector<std::string> environment;
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    environment.emplace_back(*entry);
-  }
-  return environment;
-}
-
-std::vector<std::string> shell_command(std::string line) { return {"/bin/sh", "-c", std::move(line)}; }
+// Also if the file has been moved or replaced since.
 std::string current_program() { return "/proc/self/exe"; }
-
-Result<DescriptorPair> open_blocking_pipe() noexcept {
-  UniqueFd ends[2];
-  const Result<void> made = sys::pipe2(ends, 0);
-  if (!made) return made.error();
-  return DescriptorPair{std::move(ends[0]), std::move(ends[1])};
-}
-
-// The poller makes its end non-blocking, which the other end does not notice.
-Result<ChildPipe> open_child_pipe(ChildPipeEnd end) noexcept {
-  Result<DescriptorPair> made = open_blocking_pipe();
-  if (!made) return made.error();
-  if (end == ChildPipeEnd::child_reads) return ChildPipe{std::move(made->second), std::move(made->first)};
-  return ChildPipe{std::move(made->first), std::move(made->second)};
-}
-
-Result<UniqueFd> open_null_device() noexcept {
-  const std::int64_t fd = sys::openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-  if (fd < 0) {
-    return Error::system(static_cast<std::int32_t>(-fd), OperationKind::open_file).at(Place::text("/dev/null"));
-  }
-  return UniqueFd(static_cast<NativeDescriptor>(fd));
-}
 
 }  // namespace gyre

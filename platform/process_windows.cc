@@ -295,17 +295,19 @@ Result<void> send_signal(const ChildHandle& child, int signal) noexcept {
   return sys::last_error(OperationKind::signal);
 }
 
+bool can_die_with_parent() noexcept { return true; }
+
 void set_free(ChildHandle& child) noexcept {
   if (child.job) static_cast<void>(set_limits(handle_of(child.job.get()), 0));
   child.job.reset();
 }
 
-std::optional<Result<ExitStatus>> try_reap(NativeDescriptor pidfd) noexcept { return reap_within(pidfd, Duration(0)); }
+std::optional<Result<ExitStatus>> try_reap(const ChildHandle& child) noexcept { return reap_within(child, Duration(0)); }
 
-std::optional<Result<ExitStatus>> reap_within(NativeDescriptor pidfd, Duration limit) noexcept {
+std::optional<Result<ExitStatus>> reap_within(const ChildHandle& child, Duration limit) noexcept {
   constexpr Duration limit_max = std::chrono::hours(24);
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::clamp(limit, Duration(0), limit_max));
-  const HANDLE process = handle_of(pidfd);
+  const HANDLE process = handle_of(child.pidfd.get());
   switch (::WaitForSingleObject(process, static_cast<DWORD>(wait.count()))) {
     case WAIT_OBJECT_0: break;
     case WAIT_TIMEOUT: return std::nullopt;

@@ -113,9 +113,6 @@ GYRE_BARE inline long raw_syscall(long number, long a, long b, long c, long d, l
   return result;
 }
 
-// Tells the processor that this is a loop that waits for another one.
-inline void pause_instruction() noexcept { asm volatile("pause" ::: "memory"); }
-
 #elif defined(__aarch64__)
 
 inline long raw_clone(unsigned long flags, void* stack_end, int* pidfd, void (*run)(void*),
@@ -157,8 +154,6 @@ GYRE_BARE inline long raw_syscall(long number, long a = 0, long b = 0, long c = 
                : "memory");
   return x0;
 }
-
-inline void pause_instruction() noexcept { asm volatile("yield" ::: "memory"); }
 
 #else
 #error "platform/raw_syscall_linux.h needs the system call instruction of this processor"

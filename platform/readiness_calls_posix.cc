@@ -10,6 +10,7 @@
 #include <gyre/platform/check.h>
 #include <gyre/platform/readiness.h>
 #include <gyre/platform/socket.h>
+#include <gyre/platform/socket_native_posix.h>
 #include <gyre/platform/syscalls_posix.h>
 
 namespace gyre {
@@ -37,9 +38,9 @@ std::size_t total(const IoSlice* slices, std::size_t count) noexcept {
 msghdr to_native(const Message& message) noexcept {
   msghdr native{};
   native.msg_iov = native_slices(message.slices);
-  native.msg_iovlen = std::min<std::size_t>(message.slices_count, slices_max);
+  native.msg_iovlen = static_cast<decltype(native.msg_iovlen)>(std::min<std::size_t>(message.slices_count, slices_max));
   native.msg_control = message.control;
-  native.msg_controllen = message.control_size;
+  native.msg_controllen = static_cast<decltype(native.msg_controllen)>(message.control_size);
   return native;
 }
 
@@ -92,8 +93,8 @@ void ReadinessPoller::classify(Descriptor& descriptor) noexcept {
   descriptor.state |= classified;
   if (kind_of(descriptor) == DescriptorKind::file) return;
   const NativeDescriptor fd = descriptor.native;
-  ++stats_.system_calls;
   if (kind_of(descriptor) == DescriptorKind::stream) {
+    ++stats_.system_calls;
     const Result<struct ::stat> status = sys::fstat(fd);
     if (!status || !S_ISFIFO(status->st_mode)) return;
     ++stats_.system_calls;
@@ -101,18 +102,11 @@ void ReadinessPoller::classify(Descriptor& descriptor) noexcept {
     if (flags >= 0 && (flags & sys::packet_pipe) == 0) descriptor.state |= byte_stream;
     return;
   }
-  int value = -1;
-  std::uint32_t size = sizeof(value);
-  Result<void> asked = sys::getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &value, &size);
-  if (!asked) return;
-  if (value == IPPROTO_TCP) descriptor.state |= byte_stream;
-  if (value != 0) return;
-  ++stats_.system_calls;
-  asked = sys::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &value, &size);
-  if (!asked || value != AF_UNIX) return;
-  ++stats_.system_calls;
-  asked = sys::getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size);
-  if (asked && value == SOCK_STREAM) descriptor.state |= byte_stream | local_stream;
+  switch (detail::stream_kind(fd, stats_.system_calls)) {
+    case detail::StreamKind::tcp: descriptor.state |= byte_stream; break;
+    case detail::StreamKind::local: descriptor.state |= byte_stream | local_stream; break;
+    case detail::StreamKind::other: break;
+  }
 }
 
 std::int64_t ReadinessPoller::attempt_other(Operation& operation, Descriptor& descriptor) noexcept {
@@ -172,7 +166,7 @@ std::int64_t ReadinessPoller::try_vector(Operation& operation, Descriptor& descr
   if (kind_of(descriptor) == DescriptorKind::socket) {
     msghdr message{};
     message.msg_iov = native_slices(slices);
-    message.msg_iovlen = count;
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
     const bool peek = (operation.flags & operation_peek) != 0;
     result = reads ? sys::recvmsg(descriptor.native, &message, MSG_DONTWAIT | (peek ? MSG_PEEK : 0))
                    : sys::sendmsg(descriptor.native, &message, MSG_DONTWAIT);
@@ -207,7 +201,7 @@ std::int64_t ReadinessPoller::try_message(Operation& operation, Descriptor& desc
 std::int64_t ReadinessPoller::try_batch(Operation& operation, Descriptor& descriptor) noexcept {
   GYRE_CHECK(operation.size >= 1 && operation.size <= batch_max);
   const bool reads = operation.kind == OperationKind::receive_batch;
-  std::array<mmsghdr, batch_max> natives;  // 4 KiB, of which only the part in use is touched
+  std::array<sys::mmsghdr, batch_max> natives;  // 4 KiB, of which only the part in use is touched
   for (std::size_t i = 0; i < operation.size; ++i) {
     Message& message = operation.messages[i];
     natives[i].msg_hdr = reads ? to_receive(message) : to_send(message);
@@ -321,7 +315,7 @@ std::int64_t ReadinessPoller::try_ready(Operation& operation, Descriptor& descri
   const bool reads = operation.kind == OperationKind::readable;
   pollfd asked{};
   asked.fd = static_cast<int>(descriptor.native);
-  asked.events = static_cast<short>(reads ? POLLIN | POLLRDHUP : POLLOUT);
+  asked.events = static_cast<short>(reads ? POLLIN | sys::poll_read_ended : POLLOUT);
   const std::int64_t count = poll_now(&asked, 1);
   if (count > 0) return 0;
   if (count < 0) return count;

@@ -60,6 +60,8 @@ Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) no
     // no other way to read it without waiting.
     result = make_non_blocking(*descriptor);
     sys::ignore_broken_pipes();
+  } else if (kind != DescriptorKind::file) {
+    sys::prevent_broken_pipe_signal(native);
   }
   bool watched = false;
   if (result == 0 && kind != DescriptorKind::file) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+// sigemptyset and sigaddset are written without :: because some systems have macros of that name.
 namespace gyre {
 
 static_assert(sizeof(struct sigaction) <= 160);
@@ -38,7 +39,7 @@ Result<SignalHandler> SignalHandler::install(int signal, Function function) noex
   struct sigaction action = {};
   action.sa_handler = function;
   action.sa_flags = SA_RESTART;
-  ::sigemptyset(&action.sa_mask);
+  sigemptyset(&action.sa_mask);
   struct sigaction previous = {};
   if (::sigaction(signal, &action, &previous) != 0) {
     return Error::system(errno, OperationKind::signal);
@@ -62,11 +63,11 @@ Result<SignalHandler> SignalHandler::install_over_default(int signal, Function f
 void raise_by_default(int signal) noexcept {
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
-  ::sigemptyset(&action.sa_mask);
+  sigemptyset(&action.sa_mask);
   ::sigaction(signal, &action, nullptr);
   sigset_t only;
-  ::sigemptyset(&only);
-  ::sigaddset(&only, signal);
+  sigemptyset(&only);
+  sigaddset(&only, signal);
   ::raise(signal);
   // The signal is blocked while its handler runs.
   ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);

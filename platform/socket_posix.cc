@@ -2,16 +2,17 @@
 
 #include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/socket_native_posix.h>
 #include <gyre/platform/syscalls_posix.h>
 
 namespace gyre {
@@ -19,7 +20,6 @@ namespace {
 
 static_assert(sizeof(SocketAddress::bytes) >= sizeof(sockaddr_un));
 static_assert(sizeof(SocketAddress::bytes) >= sizeof(sockaddr_in6));
-static_assert(sizeof(sockaddr_un::sun_path) >= local_path_max + 1);
 
 constexpr std::size_t path_offset = offsetof(sockaddr_un, sun_path);
 
@@ -57,51 +57,6 @@ int native_type(SocketType type) noexcept {
     case SocketType::sequenced: return SOCK_SEQPACKET;
   }
   return SOCK_STREAM;
-}
-
-struct NativeOption {
-  int level;
-  int name;
-};
-
-NativeOption native_option(SocketOption option) noexcept {
-  switch (option) {
-    case SocketOption::no_delay: return {IPPROTO_TCP, TCP_NODELAY};
-    case SocketOption::quick_ack: return {IPPROTO_TCP, TCP_QUICKACK};
-    case SocketOption::cork: return {IPPROTO_TCP, TCP_CORK};
-    case SocketOption::keep_alive: return {SOL_SOCKET, SO_KEEPALIVE};
-    case SocketOption::keep_alive_idle: return {IPPROTO_TCP, TCP_KEEPIDLE};
-    case SocketOption::keep_alive_interval: return {IPPROTO_TCP, TCP_KEEPINTVL};
-    case SocketOption::keep_alive_count: return {IPPROTO_TCP, TCP_KEEPCNT};
-    case SocketOption::user_timeout: return {IPPROTO_TCP, TCP_USER_TIMEOUT};
-    case SocketOption::fast_open: return {IPPROTO_TCP, TCP_FASTOPEN};
-    case SocketOption::fast_open_connect: return {IPPROTO_TCP, TCP_FASTOPEN_CONNECT};
-    case SocketOption::defer_accept: return {IPPROTO_TCP, TCP_DEFER_ACCEPT};
-    case SocketOption::reuse_address: return {SOL_SOCKET, SO_REUSEADDR};
-    case SocketOption::reuse_port: return {SOL_SOCKET, SO_REUSEPORT};
-    case SocketOption::send_buffer: return {SOL_SOCKET, SO_SNDBUF};
-    case SocketOption::receive_buffer: return {SOL_SOCKET, SO_RCVBUF};
-    case SocketOption::only_v6: return {IPPROTO_IPV6, IPV6_V6ONLY};
-    case SocketOption::free_bind: return {IPPROTO_IP, IP_FREEBIND};
-    case SocketOption::broadcast: return {SOL_SOCKET, SO_BROADCAST};
-    case SocketOption::type_of_service: return {IPPROTO_IP, IP_TOS};
-    case SocketOption::traffic_class: return {IPPROTO_IPV6, IPV6_TCLASS};
-    case SocketOption::time_to_live: return {IPPROTO_IP, IP_TTL};
-    case SocketOption::hop_limit: return {IPPROTO_IPV6, IPV6_UNICAST_HOPS};
-    case SocketOption::multicast_hops_v4: return {IPPROTO_IP, IP_MULTICAST_TTL};
-    case SocketOption::multicast_hops_v6: return {IPPROTO_IPV6, IPV6_MULTICAST_HOPS};
-    case SocketOption::multicast_loop_v4: return {IPPROTO_IP, IP_MULTICAST_LOOP};
-    case SocketOption::multicast_loop_v6: return {IPPROTO_IPV6, IPV6_MULTICAST_LOOP};
-    case SocketOption::multicast_interface_v6: return {IPPROTO_IPV6, IPV6_MULTICAST_IF};
-    case SocketOption::packet_info_v4: return {IPPROTO_IP, IP_PKTINFO};
-    case SocketOption::packet_info_v6: return {IPPROTO_IPV6, IPV6_RECVPKTINFO};
-    case SocketOption::receive_credentials: return {SOL_SOCKET, SO_PASSCRED};
-    case SocketOption::receive_segments: return {IPPROTO_UDP, 104};  // UDP_GRO, newer than some headers
-    case SocketOption::type: return {SOL_SOCKET, SO_TYPE};
-    case SocketOption::listening: return {SOL_SOCKET, SO_ACCEPTCONN};
-    case SocketOption::unread_bytes: break;  // not an option of the system
-  }
-  return {-1, -1};
 }
 
 bool is_read_only(SocketOption option) noexcept {
@@ -164,8 +119,11 @@ Result<SocketAddress> make_local_address(std::string_view path) noexcept {
   if (path.empty()) return invalid(OperationKind::address);
   const bool abstract = path.front() == '\0';
   if (!abstract && path.find('\0') != std::string_view::npos) return invalid(OperationKind::address);
-  if (path.size() > local_path_max) return Error::system(ENAMETOOLONG, OperationKind::address);
+  if (abstract && !detail::has_abstract_names) return Error::system(EOPNOTSUPP, OperationKind::address);
   sockaddr_un native{};
+  if (path.size() > std::min(local_path_max, sizeof(native.sun_path) - 1)) {
+    return Error::system(ENAMETOOLONG, OperationKind::address);
+  }
   native.sun_family = AF_UNIX;
   std::memcpy(native.sun_path, path.data(), path.size());
   return pack(native, path_offset + path.size() + (abstract ? 0 : 1));
@@ -324,13 +282,15 @@ Result<void> shutdown_socket(NativeDescriptor socket, bool read, bool write) noe
 
 Result<void> set_option(NativeDescriptor socket, SocketOption option, int value) noexcept {
   if (is_read_only(option)) return Error::system(ENOPROTOOPT, OperationKind::set_option);
-  const NativeOption native = native_option(option);
+  const detail::NativeOption native = detail::native_option(option);
+  if (native.name < 0) return Error::system(ENOPROTOOPT, OperationKind::set_option);
   return sys::setsockopt(socket, native.level, native.name, &value, sizeof(value));
 }
 
 Result<int> get_option(NativeDescriptor socket, SocketOption option) noexcept {
   if (option == SocketOption::unread_bytes) return unread_bytes(socket);
-  const NativeOption native = native_option(option);
+  const detail::NativeOption native = detail::native_option(option);
+  if (native.name < 0) return Error::system(ENOPROTOOPT, OperationKind::get_option);
   int value = 0;
   std::uint32_t size = sizeof(value);
   const Result<void> asked = sys::getsockopt(socket, native.level, native.name, &value, &size);
@@ -371,18 +331,6 @@ Result<void> set_multicast_interface_v4(NativeDescriptor socket, std::uint32_t i
   ip_mreqn request{};
   request.imr_ifindex = static_cast<int>(interface);
   return sys::setsockopt(socket, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof(request));
-}
-
-Result<PeerCredentials> peer_credentials(NativeDescriptor socket) noexcept {
-  struct ::ucred native {};
-  std::uint32_t size = sizeof(native);
-  const Result<void> asked = sys::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &native, &size);
-  if (!asked) return asked.error();
-  // A socket without a peer answers process 0 and user -1.
-  if (native.pid == 0 && native.uid == static_cast<uid_t>(-1)) {
-    return Error::system(ENOTCONN, OperationKind::get_option);
-  }
-  return PeerCredentials{.process = native.pid, .user = native.uid, .group = native.gid};
 }
 
 Result<bool> is_stale_local_socket(const SocketAddress& address) noexcept {

@@ -39,16 +39,6 @@ int to_milliseconds(Duration timeout) noexcept {
 
 }  // namespace
 
-namespace detail {
-
-void check_no_bug(std::int64_t error) noexcept {
-  GYRE_CHECK_HINT(error != EBADF, "a descriptor was closed behind the back of its owner");
-  GYRE_CHECK_HINT(error != EFAULT, "a buffer is not memory of this process");
-  GYRE_CHECK_HINT(error != ENOTSOCK, "the descriptor is not a socket");
-}
-
-}  // namespace detail
-
 std::int64_t openat(NativeDescriptor directory, const char* path, int flags, unsigned mode,
                     const Site& site) noexcept {
   return call_whole<SYS_openat>(site, directory, path, flags | O_CLOEXEC, mode);
@@ -325,32 +315,6 @@ std::int64_t kill(std::int64_t process, int signal, const Site& site) noexcept {
   return call_whole<SYS_kill>(site, process, signal);
 }
 
-std::int64_t start_thread(pthread_t* thread, void* (*run)(void*), void* argument,
-                          const Site& site) noexcept {
-  if constexpr (fault_injection) {
-    const Fault fault = detail::consult(number_clone3, site);
-    if (fault.kind == Fault::Kind::fail) return -fault.value;
-  }
-  // Signals are for the program's own threads.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int error = ::pthread_create(thread, nullptr, run, argument);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return -error;
-}
-
-void join_thread(pthread_t thread) noexcept {
-  const int result = ::pthread_join(thread, nullptr);
-  GYRE_CHECK(result == 0);
-}
-
-void detach_thread(pthread_t thread) noexcept {
-  const int result = ::pthread_detach(thread);
-  GYRE_CHECK(result == 0);
-}
-
 void name_thread(const char* name) noexcept {
   char short_name[16] = {};
   for (std::size_t i = 0; i + 1 < sizeof(short_name) && name[i] != '\0'; ++i) short_name[i] = name[i];
@@ -375,14 +339,5 @@ std::int64_t sched_setaffinity(const void* set, std::size_t size) noexcept {
   return detail::call_kernel<SYS_sched_setaffinity>(0, size, set);
 }
 void sched_yield() noexcept { static_cast<void>(detail::call_kernel<SYS_sched_yield>()); }
-
-void ignore_broken_pipes(const Site&) noexcept {
-  // Through libc, which alone knows how a handler returns. Cannot fail for this signal.
-  struct ::sigaction old {};
-  if (::sigaction(SIGPIPE, nullptr, &old) == 0 && old.sa_handler == SIG_DFL) {
-    old.sa_handler = SIG_IGN;
-    ::sigaction(SIGPIPE, &old, nullptr);
-  }
-}
 
 }  // namespace gyre::sys

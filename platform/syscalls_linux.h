@@ -48,9 +48,23 @@ inline constexpr long number_clone3 = number_start_thread;
 inline constexpr long number_close_range = 436;
 inline constexpr long number_openat2 = 437;
 inline constexpr long number_epoll_pwait2 = 441;
+// Those that tests let fail on every system.
+inline constexpr long number_spawn = SYS_clone;
+inline constexpr long number_pipe = SYS_pipe2;
+inline constexpr long number_openat = SYS_openat;
+inline constexpr long number_accept = SYS_accept4;
+inline constexpr long number_socket = SYS_socket;
+inline constexpr long number_bind = SYS_bind;
+inline constexpr long number_listen = SYS_listen;
+inline constexpr long number_connect = SYS_connect;
+inline constexpr long number_getsockname = SYS_getsockname;
 
+// A message of recvmmsg() and sendmmsg().
+using ::mmsghdr;
 // preadv2, pwritev2: only what needs no disk.
 inline constexpr int no_wait = RWF_NOWAIT;
+// poll(): the peer will send no more. 0 where POLLIN says so.
+inline constexpr int poll_read_ended = POLLRDHUP;
 // get_flags() of a pipe that keeps packets apart.
 inline constexpr int packet_pipe = O_DIRECT;
 
@@ -437,7 +451,7 @@ std::int64_t waitid(int id_type, std::int64_t id, siginfo_t* info, int options,
 // Returned: ESRCH, EPERM.
 std::int64_t kill(std::int64_t process, int signal, const Site& site = Site::current()) noexcept;
 
-// Starts a thread that gets no signals (through libc, which must know of it); 0 or a negated errno. Failures are injected as number_clone3's.
+// Starts a thread that gets no signals (through libc, which must know of it); 0 or a negated errno. Failures are injected as number_start_thread's.
 // Returned: EAGAIN (the limit on threads, or memory).
 std::int64_t start_thread(pthread_t* thread, void* (*run)(void*), void* argument,
                           const Site& site = Site::current()) noexcept;
@@ -455,6 +469,9 @@ void futex_wake(const void* word, int count) noexcept;
 std::int64_t sched_getaffinity(void* set, std::size_t size) noexcept;
 std::int64_t sched_setaffinity(const void* set, std::size_t size) noexcept;
 void sched_yield() noexcept;
+
+// Before a socket is sent to for the first time: MSG_NOSIGNAL does without.
+inline void prevent_broken_pipe_signal(NativeDescriptor) noexcept {}
 
 // SIGPIPE cannot be kept off a pipe by a flag. Makes the process ignore it, unless it has a handler or is ignored
 // already. Inherited over exec: who starts a process resets it.

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 
+#include <gyre/platform/cut_slices_posix.h>
 #include <gyre/platform/syscalls_linux.h>
 
 namespace gyre::sys::detail {
@@ -77,25 +77,6 @@ std::int64_t call_libc(Arguments... arguments) noexcept {
   }
   return result == -1 ? -static_cast<std::int64_t>(errno) : result;
 }
-
-// As many of `slices` as hold `limit` bytes, the last one cut; at most 64.
-class CutSlices {
- public:
-  CutSlices(const iovec* slices, std::size_t count, std::size_t limit) noexcept {
-    for (; count_ < count && count_ < slices_.size(); ++count_) {
-      if (limit == 0 && count_ > 0) break;
-      slices_[count_] = slices[count_];
-      slices_[count_].iov_len = std::min(slices_[count_].iov_len, limit);
-      limit -= slices_[count_].iov_len;
-    }
-  }
-  iovec* data() noexcept { return slices_.data(); }
-  std::size_t size() const noexcept { return count_; }
-
- private:
-  std::array<iovec, 64> slices_ = {};
-  std::size_t count_ = 0;
-};
 
 // Which argument counts bytes, messages or events, from 0; -1: none.
 constexpr int size_argument(long number) noexcept {

@@ -204,7 +204,7 @@ std::string rights(const std::vector<int>& fds) {
   auto* header = reinterpret_cast<cmsghdr*>(control.data());
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+  header->cmsg_len = static_cast<decltype(header->cmsg_len)>(CMSG_LEN(fds.size() * sizeof(int)));
   std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
   return control;
 }

@@ -1,7 +1,7 @@
 // Child processes: the standard streams, the end, and what is left behind (nothing), on every poller of every system.
 //
 // The children are this program itself (support/child_program.h); they and the tests wait for each other by pipes, never
-// by time. What only POSIX has is in process_posix_test.cc.
+// by time. What only Linux has is in process_linux_test.cc.
 #include <gyre/net/process.h>
 
 #include <cstdlib>

@@ -3,7 +3,6 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <gyre/platform/fault_plan.h>
+#include <gyre/platform/syscalls_posix.h>
 
 #include "support/server_fixture.h"
 
@@ -194,7 +194,7 @@ Task<void> survives_accept_errors(ManualClock& clock, int error, std::uint64_t t
   const Endpoint where = co_await listen_somewhere(server);
   sys::FaultPlan plan;
   plan.add(sys::FaultRule{
-      .number = SYS_accept4, .times = times, .fault = {sys::Fault::Kind::fail, error}});
+      .number = sys::number_accept, .times = times, .fault = {sys::Fault::Kind::fail, error}});
   TaskGroup group;
   group.spawn([](Server* s) { return s->run(echo); }, &server);
   {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gyre/platform/process.h>
 #include <gyre/platform/syscalls_posix.h>
 
 namespace gyre {
@@ -343,13 +344,13 @@ TEST(SocketOptionTest, MulticastGroupsAreJoinedAndLeft) {
 // Each call of open_tcp_pair fails in turn; the lowest free descriptor stays the same.
 TEST(SocketTest, FailuresCloseWhatWasOpened) {
   if (!fault_injection) GTEST_SKIP() << "this build has no seam";
-  const auto lowest_free = [] { return sys::eventfd(0)->get(); };
+  const auto lowest_free = [] { return open_null_device()->get(); };
   const NativeDescriptor before = lowest_free();
   int failures = 0;
   std::uint64_t n = 1;
   for (; n < 50; ++n) {
     sys::FaultPlan plan;
-    for (const long number : {SYS_socket, SYS_bind, SYS_listen, SYS_getsockname, SYS_connect, SYS_accept4}) {
+    for (const long number : {sys::number_socket, sys::number_bind, sys::number_listen, sys::number_getsockname, sys::number_connect, sys::number_accept}) {
       plan.add(sys::FaultRule{.number = number, .first = n, .fault = {sys::Fault::Kind::fail, ENOBUFS}});
     }
     const sys::FaultScope scope(plan);
@@ -365,7 +366,7 @@ TEST(SocketTest, FailuresCloseWhatWasOpened) {
   EXPECT_EQ(lowest_free(), before);
 
   // And each of the calls that are made once.
-  for (const long number : {SYS_bind, SYS_listen, SYS_getsockname, SYS_connect, SYS_accept4}) {
+  for (const long number : {sys::number_bind, sys::number_listen, sys::number_getsockname, sys::number_connect, sys::number_accept}) {
     sys::FaultPlan plan;
     plan.add(sys::FaultRule{.number = number, .fault = {sys::Fault::Kind::fail, ENOBUFS}});
     const sys::FaultScope scope(plan);

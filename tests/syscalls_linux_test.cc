@@ -606,7 +606,7 @@ TEST_F(FaultPlanTest, CompletionsCanBeMadeToLie) {
 
 TEST_F(FaultPlanTest, AThreadThatCannotStartSaysSo) {
   const FaultScope scope(plan_);
-  plan_.add(failing(sys::number_clone3, EAGAIN));
+  plan_.add(failing(sys::number_start_thread, EAGAIN));
   pthread_t thread{};
   EXPECT_EQ(sys::start_thread(&thread, +[](void*) -> void* { return nullptr; }, nullptr), -EAGAIN);
 }

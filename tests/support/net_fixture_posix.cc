@@ -4,12 +4,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,14 +18,17 @@
 
 #include <gtest/gtest.h>
 
+#include "native_calls.h"
+
 namespace gyre::test {
 namespace {
 
 // How long a plain call may block before the test fails instead of hanging, in seconds.
 constexpr int limit_s = 10;
 
+// Close-on-exec.
 UniqueFd own(int fd, const char* what) {
-  if (fd < 0) {
+  if (fd < 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
     ADD_FAILURE() << what << ": " << std::strerror(errno);
     return {};
   }
@@ -54,7 +55,7 @@ void limit_time(int fd) {
 }
 
 UniqueFd make_socket(int domain, int type) {
-  UniqueFd fd = own(::socket(domain, type | SOCK_CLOEXEC, 0), "socket");
+  UniqueFd fd = own(::socket(domain, type, 0), "socket");
   limit_time(raw(fd));
   return fd;
 }
@@ -83,10 +84,10 @@ Bound bound_v4(int type) {
 
 Pair make_unix_pair(int type) {
   int ends[2] = {-1, -1};
-  expect_ok(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends), "socketpair");
+  expect_ok(::socketpair(AF_UNIX, type, 0, ends), "socketpair");
   limit_time(ends[0]);
   limit_time(ends[1]);
-  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+  return {own(ends[0], "near"), own(ends[1], "far")};
 }
 
 short poll_once(int fd, short events, int limit_ms) {
@@ -110,8 +111,8 @@ Pair tcp_pair() {
 
 Pipe pipe_pair() {
   int ends[2] = {-1, -1};
-  expect_ok(::pipe2(ends, O_CLOEXEC), "pipe2");
-  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+  expect_ok(::pipe(ends), "pipe");
+  return {own(ends[0], "read end"), own(ends[1], "write end")};
 }
 
 Bound tcp_listener(int backlog) {
@@ -150,19 +151,14 @@ UniqueFd tcp6_socket() { return make_socket(AF_INET6, SOCK_STREAM); }
 
 UniqueFd unix_socket() { return make_socket(AF_UNIX, SOCK_STREAM); }
 
-UniqueFd event_fd(unsigned value) { return own(::eventfd(value, EFD_CLOEXEC), "eventfd"); }
+UniqueFd event_fd(unsigned value) { return own(open_event(value), "event"); }
 
 UniqueFd timer_fd(Duration after) {
-  UniqueFd timer = own(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), "timerfd_create");
-  itimerspec when = {};
-  when.it_value.tv_sec = static_cast<time_t>(after.count() / 1'000'000'000);
-  when.it_value.tv_nsec = static_cast<long>(after.count() % 1'000'000'000);
-  expect_ok(::timerfd_settime(raw(timer), 0, &when, nullptr), "timerfd_settime");
-  return timer;
+  return own(open_timer(after.count()), "timer");
 }
 
 UniqueFd temporary_file(std::string_view content) {
-  UniqueFd fd = own(::memfd_create("test", MFD_CLOEXEC), "memfd_create");
+  UniqueFd fd = own(open_memory(), "memory");
   if (!content.empty()) write_all(fd, content);
   return fd;
 }
@@ -188,8 +184,7 @@ void begin_to_connect(const UniqueFd& fd, const SocketAddress& address) {
 }
 
 UniqueFd accept_from(const UniqueFd& listener) {
-  UniqueFd fd = own(uninterrupted([&] { return ::accept4(raw(listener), nullptr, nullptr, SOCK_CLOEXEC); }),
-                    "accept4");
+  UniqueFd fd = own(uninterrupted([&] { return ::accept(raw(listener), nullptr, nullptr); }), "accept");
   if (fd) limit_time(raw(fd));
   return fd;
 }

@@ -1,7 +1,6 @@
 #include "programs.h"
 
 #include <fcntl.h>
-#include <sys/personality.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +9,8 @@
 #include <iterator>
 #include <map>
 #include <system_error>
+
+#include "native_calls.h"
 
 namespace gyre::test {
 
@@ -21,7 +22,7 @@ namespace {
   constexpr unsigned seconds_max = 600;  // Nothing here takes a hundredth of it, but machines are shared.
   alarm(seconds_max);
   // ThreadSanitizer fails with some address layouts, and what a wild pointer meets should be the same each time.
-  personality(ADDR_NO_RANDOMIZE);
+  fix_addresses();
   const int output = open(job.output.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
   dup2(output, STDOUT_FILENO);
   dup2(output, STDERR_FILENO);
