@@ -53,8 +53,8 @@ struct ChildProgram {
 struct ChildHandle {
   UniqueFd pidfd;  // polls readable once the child has ended (on Windows the handle of the process)
   UniqueFd job;    // Windows: the child and its descendants end when this is closed; elsewhere none
-  std::int64_t id = 0;
   ProcessGroup group = ProcessGroup::inherited;
+  std::int64_t id = 0;
 };
 
 // A child that was born and has not yet reported whether its program runs.
