@@ -1,6 +1,7 @@
 // Several reactors: Runtime, run_on(), SharedChannel, and calls that can be taken back (C-018 to C-022).
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <semaphore>
 #include <set>
@@ -37,17 +38,27 @@ const void* this_thread_key() { return &detail::thread_state; }
 
 // --- Runtime --------------------------------------------------------------------------------------------------------
 
-Task<void> note_thread(unsigned index, std::vector<const void*>* threads) {
-  (*threads)[index] = this_thread_key();
-  co_return;
+struct NotedThreads {
+  const void* keys[3] = {};
+  std::counting_semaphore<> noted{0};
+};
+
+// Stays on its thread until it is cancelled: where one has ended, the next may get its memory.
+Task<Result<void>> note_thread(unsigned index, NotedThreads* threads) {
+  threads->keys[index] = this_thread_key();
+  threads->noted.release();
+  Event never_set;
+  co_return co_await never_set.wait();
 }
 
 TEST(RuntimeTest, RunsEachReactorOnAThreadOfItsOwn) {
-  std::vector<const void*> threads(3);
+  NotedThreads threads;
   auto runtime = make_runtime(3);
   ASSERT_TRUE(runtime->start(note_thread, &threads));
+  for (int i = 0; i < 3; ++i) threads.noted.acquire();
+  runtime->stop();
   EXPECT_TRUE(runtime->join());
-  EXPECT_EQ(std::set<const void*>(threads.begin(), threads.end()).size(), 3U);
+  EXPECT_EQ(std::set<const void*>(std::begin(threads.keys), std::end(threads.keys)).size(), 3U);
   EXPECT_EQ(runtime->stats().size(), 3U);
   EXPECT_GT(runtime->stats()[2].turns, 0U);
 }
