@@ -22,6 +22,7 @@ constexpr std::string_view no_refusals = "a refusal of a datagram is not told (S
 constexpr std::string_view wine_segments = "Wine does not cut and join datagrams";
 constexpr std::string_view wine_groups = "Wine does not join groups by the number of an interface";
 constexpr std::string_view wine_reset = "Wine forgets a reset that arrives while nobody receives";
+constexpr std::string_view wine_local = "Wine has no local sockets";
 constexpr std::string_view open_file = "a file that somebody has open cannot be replaced";
 constexpr Skip skips[] = {
     {"FileTest.ManyReplaceOneFileAtOnce", open_file},
@@ -48,6 +49,15 @@ constexpr Skip skips[] = {
     {"TcpTest.RecoversFromWantOfDescriptors", no_limit},
     {"TcpTest.PortsAreSharedAndTakenAgain", "Windows has no SO_REUSEPORT"},
     {"StreamTest.AResetIsReportedOnceAndNamesThePeer", "Wine forgets the peer of a connection that was reset"},
+    {"UnixTest.ConnectsByPath", wine_local},
+    {"UnixTest.AFailureNames", wine_local},
+    {"UnixTest.TheFileGoes", wine_local},
+    {"UnixTest.AStaleSocket", wine_local},
+    {"UnixTest.ALivingSocket", wine_local},
+    {"UnixTest.AFileThatIsNo", wine_local},
+    {"UnixTest.AnotherListeners", wine_local},
+    {"UnixTest.AFullQueue", wine_local},
+    {"ServerTest.ListensAtAPathAndRemovesItsFile", wine_local},
     {"PollerHalfCloseTest.ReadAfterReset", wine_reset},
     {"PollerHalfCloseTest.CancelAfterReset", wine_reset},
     {"PollerHalfCloseTest.ResetWithNobodyReading", wine_reset},
