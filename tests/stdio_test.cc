@@ -1,5 +1,5 @@
 // Standard input and output of a child that is this program itself, and what is no stream. What only POSIX has is in
-// stdio_posix_test.cc.
+// stdio_linux_test.cc.
 #include <gyre/net/stdio.h>
 
 #include <string>
