@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -16,6 +17,8 @@
 #include <gyre/task/steal_deque.h>
 #include <gyre/task/task_group.h>
 #include <gyre/task/work.h>
+
+#include "support/skips.h"
 
 namespace gyre {
 namespace {
@@ -154,6 +157,7 @@ int visit_until_stopped(CpuPool& pool, std::atomic<int>& pieces) {
 // Two threads have split Work done, which the pool's steal from each other; the stop comes after more and more of it. What
 // has begun is done to its end, and the rest not at all.
 TEST(CpuPoolStealTest, StopAtEveryStepOfSplitWorkEndsWhatHasBegun) {
+  if (const std::string why = test::reason_to_skip(); !why.empty()) GTEST_SKIP() << why;
   for (int step = 0; step < 40; ++step) {
     CpuPool pool({.threads = 3});
     const Watchdog watchdog(pool);

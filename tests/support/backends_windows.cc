@@ -62,6 +62,11 @@ constexpr Skip skips[] = {
     {"PollerHalfCloseTest.CancelAfterReset", wine_reset},
     {"PollerHalfCloseTest.ResetWithNobodyReading", wine_reset},
     {"PollerReadinessTest.ReadableCompletesAtTheEndAndOnAReset", wine_reset},
+    {"StreamConformanceTest.C155", wine_reset},
+    {"ServerTest.CutsOffAnIdleConnectionAndNoOther", wine_reset},
+    {"ServerTest.CutsOffAClientThatTricklesItsRequest", wine_reset},
+    {"WatchCancelTest.DescriptorMayBeClosedAndItsNumberUsedAgain", "no number comes back among the next 65 pairs"},
+    {"CpuPoolStealTest.StopAtEveryStepOfSplitWork", "does not end under Wine; the cause is not known"},
 };
 
 }  // namespace
