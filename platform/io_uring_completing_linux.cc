@@ -225,7 +225,7 @@ void IoUringPoller::deliver(InFlight& record, std::int64_t result, bool more) no
   }
   operation.flags &= static_cast<std::uint16_t>(~operation_more);
   const std::uint8_t traits = traits_of(operation.kind);
-  release(operation, traits);
+  release_sides(operation, traits);
   // Once a descriptor is closing nobody but its close operation can take its slot away; before, the callback can.
   Descriptor* const closing =
       (traits & kind_is_close) != 0 ? nullptr : closing_without_operations(operation.descriptor);

@@ -12,14 +12,13 @@
 #include <gyre/platform/io_uring_in_flight_linux.h>
 #include <gyre/platform/io_uring_ring_linux.h>
 #include <gyre/platform/operation.h>
+#include <gyre/platform/operation_sides.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/syscalls_linux.h>
 
 namespace gyre {
 
-// Bits of Descriptor::state, beside its kind.
-inline constexpr std::uint16_t descriptor_kind_mask = 3;
-inline constexpr std::uint16_t descriptor_closing = 4;       // its close operation is parked_input
+// Bits of Descriptor::state, beside those of operation_sides.h.
 inline constexpr std::uint16_t descriptor_non_blocking = 8;  // surely has O_NONBLOCK
 inline constexpr std::uint16_t descriptor_drained = 16;      // the last receive left nothing,
 inline constexpr std::uint16_t descriptor_holds_more = 32;   // or left something: the socket said so
@@ -27,21 +26,13 @@ inline constexpr std::uint16_t descriptor_full = 64;         // the last send di
 inline constexpr std::uint16_t descriptor_asked = 128;       // the socket's family is known,
 inline constexpr std::uint16_t descriptor_internet = 256;    // and is IPv4 or IPv6
 
-inline DescriptorKind kind_of(const Descriptor& descriptor) noexcept {
-  return static_cast<DescriptorKind>(descriptor.state & descriptor_kind_mask);
-}
-
-// What there is to know of a kind of operation, as bits. One table, so that the way of an operation through the poller
-// has few branches.
-inline constexpr std::uint8_t kind_takes_input = 1;   // takes this side of its descriptor
-inline constexpr std::uint8_t kind_takes_output = 2;
-inline constexpr std::uint8_t kind_has_source = 4;    // `source` is an argument
+// What there is to know of a kind of operation, as bits, beside those of operation_sides.h. One table, so that the way of
+// an operation through the poller has few branches.
 inline constexpr std::uint8_t kind_is_vector = 8;
 inline constexpr std::uint8_t kind_never_waits = 16;
 // Has no opcode, or one that is slower than the call (it is punted to a worker thread): the poller makes the call itself,
 // once a poll has said that it will not block.
 inline constexpr std::uint8_t kind_is_direct = 32;
-inline constexpr std::uint8_t kind_is_close = 64;
 // Neither answered without the kernel nor called, whatever is known of the descriptor: straight to the ring.
 inline constexpr std::uint8_t kind_is_plain = 128;
 
@@ -83,10 +74,6 @@ inline std::uint8_t traits_of(OperationKind kind) noexcept {
 // The descriptor whose input side splice takes, and that send_file reads; null for other kinds.
 inline Descriptor* source_of(const Operation& operation) noexcept {
   return (traits_of(operation.kind) & kind_has_source) != 0 ? operation.source : nullptr;
-}
-
-inline bool is_on_socket(const Operation& operation) noexcept {
-  return kind_of(*operation.descriptor) == DescriptorKind::socket;
 }
 
 // Whether its slices are put to the kernel in a msghdr, which the poller has to keep.

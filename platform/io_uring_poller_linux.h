@@ -66,9 +66,6 @@ class IoUringPoller final : public Poller {
   bool begin_lent(InFlight& record) noexcept;
   bool start_close(Operation& operation) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
-  static void claim(Operation& operation, std::uint8_t traits) noexcept;
-  static void release(const Operation& operation, std::uint8_t traits) noexcept;
-  static void check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept;
   bool needs_poll_first(const Operation& operation) const noexcept;
 
   // The list that a record of this stage may be in.

@@ -9,44 +9,6 @@ namespace gyre {
 
 // --- Starting --------------------------------------------------------------------------------------------------------
 
-void IoUringPoller::check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept {
-  const Descriptor* const descriptor = operation.descriptor;
-  GYRE_CHECK_HINT((traits & kind_takes_input) == 0 || descriptor->parked_input == nullptr,
-                  "two operations on the input side of a descriptor");
-  GYRE_CHECK_HINT((traits & kind_takes_output) == 0 || descriptor->parked_output == nullptr,
-                  "two operations on the output side of a descriptor");
-  GYRE_CHECK_HINT(operation.kind != OperationKind::splice || operation.source->parked_input == nullptr,
-                  "two operations on the input side of a descriptor");
-}
-
-void IoUringPoller::claim(Operation& operation, std::uint8_t traits) noexcept {
-  Descriptor* const descriptor = operation.descriptor;
-  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
-  ++descriptor->operations;
-  if ((traits & kind_takes_input) != 0) descriptor->parked_input = &operation;
-  if ((traits & kind_takes_output) != 0) descriptor->parked_output = &operation;
-  if ((traits & kind_has_source) != 0) [[unlikely]] {
-    ++operation.source->operations;
-    if (operation.kind == OperationKind::splice) operation.source->parked_input = &operation;
-  }
-}
-
-// While a descriptor is being closed, parked_input is its close operation.
-void IoUringPoller::release(const Operation& operation, std::uint8_t traits) noexcept {
-  Descriptor* const descriptor = operation.descriptor;
-  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
-  --descriptor->operations;
-  if ((traits & kind_takes_output) != 0) descriptor->parked_output = nullptr;
-  const bool is_closing = (descriptor->state & descriptor_closing) != 0;
-  if ((traits & kind_takes_input) != 0 && !is_closing) descriptor->parked_input = nullptr;
-  if ((traits & kind_has_source) != 0) [[unlikely]] {
-    Descriptor& source = *operation.source;
-    --source.operations;
-    const bool keeps = (source.state & descriptor_closing) != 0;
-    if (operation.kind == OperationKind::splice && !keeps) source.parked_input = nullptr;
-  }
-}
-
 bool IoUringPoller::needs_poll_first(const Operation& operation) const noexcept {
   if (operation.kind != OperationKind::receive_lent) {
     return (traits_of(operation.kind) & kind_is_direct) != 0;
@@ -71,7 +33,7 @@ bool IoUringPoller::needs_poll_first(const Operation& operation) const noexcept 
   }
   operation.token = record->slot;
   operation.state = OperationState::in_flight;
-  claim(operation, traits);
+  claim_sides(operation, traits);
   return record;
 }
 

@@ -9,14 +9,13 @@
 
 #include <gyre/platform/intrusive_list.h>
 #include <gyre/platform/operation.h>
+#include <gyre/platform/operation_sides.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/slot_table.h>
 
 namespace gyre {
 
-// Bits of Descriptor::state, beside its kind.
-inline constexpr std::uint16_t descriptor_kind_mask = 3;
-inline constexpr std::uint16_t descriptor_closing = 4;      // its close operation is parked_input
+// Bits of Descriptor::state, beside those of operation_sides.h.
 inline constexpr std::uint16_t descriptor_associated = 8;   // with our port
 inline constexpr std::uint16_t descriptor_polled = 16;      // it cannot be: polled, and called when it is ready
 inline constexpr std::uint16_t descriptor_skips = 32;       // what is done at once sends no packet
@@ -29,21 +28,10 @@ inline constexpr std::uint16_t descriptor_waitable = 2048;  // neither file, pip
 
 inline constexpr std::uint16_t descriptor_ended = 4096;     // shut down for reading: what waits is told the end
 
-inline DescriptorKind kind_of(const Descriptor& descriptor) noexcept {
-  return static_cast<DescriptorKind>(descriptor.state & descriptor_kind_mask);
-}
-inline bool is_on_socket(const Operation& operation) noexcept {
-  return kind_of(*operation.descriptor) == DescriptorKind::socket;
-}
-
-// What there is to know of a kind of operation, as bits.
-inline constexpr std::uint8_t kind_takes_input = 1;
-inline constexpr std::uint8_t kind_takes_output = 2;
-inline constexpr std::uint8_t kind_has_source = 4;   // `source` is an argument
+// What there is to know of a kind of operation, as bits, beside those of operation_sides.h.
 inline constexpr std::uint8_t kind_is_vector = 8;
 inline constexpr std::uint8_t kind_is_pooled = 16;   // has no overlapped form: a thread of the system's pool makes the call
 inline constexpr std::uint8_t kind_is_called = 32;   // on a socket: called without waiting, after a poll if that would block
-inline constexpr std::uint8_t kind_is_close = 64;
 
 // Sends are not overlapped: one that is cancelled half done could not say how many bytes have gone (C3).
 constexpr std::uint8_t traits_of(OperationKind kind) noexcept {

@@ -65,9 +65,6 @@ class IocpPoller final : public Poller {
 
   // Starting.
   void check_thread() const noexcept { GYRE_DCHECK(owner_ == nullptr || owner_ == &thread_mark); }
-  static void check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept;
-  static void claim(Operation& operation, std::uint8_t traits) noexcept;
-  static void release(const Operation& operation, std::uint8_t traits) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
   InFlight* begin(Operation& operation, std::uint8_t traits) noexcept;
   InFlight& record_of(const Operation& operation) noexcept;

@@ -12,43 +12,6 @@ constexpr ULONG_PTR operation_key = 2;
 
 }  // namespace
 
-// --- Sides -----------------------------------------------------------------------------------------------------------
-
-void IocpPoller::check_sides_are_free(const Operation& operation, std::uint8_t traits) noexcept {
-  const Descriptor* const descriptor = operation.descriptor;
-  GYRE_CHECK_HINT((traits & kind_takes_input) == 0 || descriptor->parked_input == nullptr,
-                  "two operations on the input side of a descriptor");
-  GYRE_CHECK_HINT((traits & kind_takes_output) == 0 || descriptor->parked_output == nullptr,
-                  "two operations on the output side of a descriptor");
-  GYRE_CHECK_HINT(operation.kind != OperationKind::splice || operation.source->parked_input == nullptr,
-                  "two operations on the input side of a descriptor");
-}
-
-void IocpPoller::claim(Operation& operation, std::uint8_t traits) noexcept {
-  Descriptor* const descriptor = operation.descriptor;
-  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
-  ++descriptor->operations;
-  if ((traits & kind_takes_input) != 0) descriptor->parked_input = &operation;
-  if ((traits & kind_takes_output) != 0) descriptor->parked_output = &operation;
-  if ((traits & kind_has_source) == 0) return;
-  ++operation.source->operations;
-  if (operation.kind == OperationKind::splice) operation.source->parked_input = &operation;
-}
-
-void IocpPoller::release(const Operation& operation, std::uint8_t traits) noexcept {
-  Descriptor* const descriptor = operation.descriptor;
-  if (descriptor == nullptr || (traits & kind_is_close) != 0) return;
-  --descriptor->operations;
-  const bool is_closing = (descriptor->state & descriptor_closing) != 0;
-  if ((traits & kind_takes_input) != 0 && !is_closing) descriptor->parked_input = nullptr;
-  if ((traits & kind_takes_output) != 0) descriptor->parked_output = nullptr;
-  if ((traits & kind_has_source) == 0) return;
-  Descriptor& source = *operation.source;
-  --source.operations;
-  const bool keeps = (source.state & descriptor_closing) != 0;
-  if (operation.kind == OperationKind::splice && !keeps) source.parked_input = nullptr;
-}
-
 // --- Starting --------------------------------------------------------------------------------------------------------
 
 // Done inside start().
@@ -76,7 +39,7 @@ InFlight* IocpPoller::begin(Operation& operation, std::uint8_t traits) noexcept 
   if (operation.kind == OperationKind::receive_lent) operation.buffer = nullptr;
   operation.token = entry.id.slot;
   operation.state = OperationState::in_flight;
-  claim(operation, traits);
+  claim_sides(operation, traits);
   return &record;
 }
 
@@ -100,7 +63,7 @@ bool IocpPoller::start(Operation& operation) noexcept {
   if (record == nullptr) return answer(operation, -ENOMEM);
   if (result == -EAGAIN) result = attempt(*record);
   if (result != -EINPROGRESS && may_inline) {
-    release(operation, traits);
+    release_sides(operation, traits);
     records_.erase(record->id);
     operation.state = OperationState::idle;
     return answer(operation, result);

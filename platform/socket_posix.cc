@@ -155,28 +155,6 @@ AddressParts parse_address(const SocketAddress& address) noexcept {
   return parts;
 }
 
-Place place_of(const SocketAddress& address) noexcept {
-  const AddressParts parts = parse_address(address);
-  switch (parts.family) {
-    case AddressFamily::ipv4: {
-      const std::uint8_t ip[4] = {parts.ip[0], parts.ip[1], parts.ip[2], parts.ip[3]};
-      return Place::ipv4(ip, parts.port);
-    }
-    case AddressFamily::ipv6: return Place::ipv6(parts.ip, parts.port, parts.scope);
-    case AddressFamily::local: return Place::text(parts.path);
-    case AddressFamily::none: break;
-  }
-  return {};
-}
-
-bool operator==(const SocketAddress& a, const SocketAddress& b) noexcept {
-  const AddressParts first = parse_address(a);
-  const AddressParts second = parse_address(b);
-  return first.family == second.family && first.port == second.port &&
-         first.scope == second.scope && first.path == second.path &&
-         std::memcmp(first.ip, second.ip, sizeof(first.ip)) == 0;
-}
-
 Result<UniqueFd> open_socket(AddressFamily family, SocketType type) noexcept {
   return sys::socket(native_family(family), native_type(type), 0);
 }

@@ -107,7 +107,7 @@ def standing(verdicts):
         for ours in verdict.gyre:
             floor = verdict.floor_of(ours)
             if floor is not None and " Server" not in ours["who"]:
-                name = ours["who"].removeprefix("gyre").strip()
+                name = ours["who"].removeprefix("gyre").strip(" ,")
                 floors.append(f"{verdict.ratio(floor, ours):.2f}×" + (f" ({name})" if name else ""))
         best = f"{bench_results.figure(verdict.medians[verdict.best['who']])} {verdict.best['who']}" if verdict.best else "none"
         ratio = f"{verdict.ratio(verdict.best):.2f}×" if verdict.best else ""
