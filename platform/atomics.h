@@ -1,7 +1,7 @@
 // StdAtomics: what the lock-free protocols are built on.
 //
 // They are templates over such a policy, so that a checker of interleavings can put its own in its place and run the
-// very same code (tests/interleaving_test.cc).
+// very same code (tests/support/interleaving.h).
 #pragma once
 
 #include <atomic>

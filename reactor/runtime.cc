@@ -3,6 +3,7 @@
 #include <atomic>
 #include <mutex>
 
+#include <gyre/platform/answer_word.h>
 #include <gyre/platform/check.h>
 #include <gyre/platform/thread.h>
 
@@ -149,7 +150,7 @@ std::vector<ReactorStats> Runtime::stats() const {
   struct Question : Inbox::Message {
     const Reactor* reactor = nullptr;
     ReactorStats answer;
-    std::atomic<std::uint32_t> state{0};  // 0, then 1: answered, or 2: the reactor has ended
+    AnswerWord is_answered;  // no: the reactor has ended
   };
   std::vector<ReactorStats> all;
   for (const auto& member : members_) {
@@ -158,17 +159,10 @@ std::vector<ReactorStats> Runtime::stats() const {
     question.deliver = [](Inbox::Message& message, bool wanted) noexcept {
       auto& self = static_cast<Question&>(message);
       if (wanted) self.answer = self.reactor->stats();
-      // The question may be gone after the store: only its address is used.
-      self.state.store(wanted ? 1 : 2, std::memory_order_release);
-      wake_threads(self.state);
+      self.is_answered.answer(wanted);
     };
-    bool answered = false;
     // A reactor that no thread runs would never answer.
-    if (member->thread && member->remote.post_message(question)) {
-      while (question.state.load(std::memory_order_acquire) == 0) sleep_on(question.state, 0);
-      answered = question.state.load(std::memory_order_relaxed) == 1;
-    }
-    if (answered) {
+    if (member->thread && member->remote.post_message(question) && question.is_answered.wait()) {
       all.push_back(question.answer);
       continue;
     }

@@ -301,21 +301,6 @@ void WorkStart::begin() noexcept {
   worker.run(frame_);
 }
 
-void JobWait::end(bool worked) noexcept {
-  // After the store the waiter may go, and the word with it: only its address is used.
-  state_.store(worked ? 1 : 2, std::memory_order_release);
-  wake_threads(state_);
-}
-
-bool JobWait::wait() noexcept {
-  std::uint32_t state = state_.load(std::memory_order_acquire);
-  while (state == 0) {
-    sleep_on(state_, 0);
-    state = state_.load(std::memory_order_acquire);
-  }
-  return state == 1;
-}
-
 Error error_of(Submitted refusal) noexcept {
   switch (refusal) {
     case Submitted::full:

@@ -6,13 +6,13 @@
 // Threads: any.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include <gyre/platform/answer_word.h>
 #include <gyre/platform/clock.h>
 #include <gyre/platform/result.h>
 #include <gyre/task/job.h>
@@ -92,17 +92,6 @@ class WorkStart : private WorkRoot {
   void* frame_;
 };
 
-// The word that a thread sleeps on until its job has ended.
-class JobWait {
- public:
-  void end(bool worked) noexcept;
-  // Whether the job has worked.
-  bool wait() noexcept;
-
- private:
-  std::atomic<std::uint32_t> state_{0};
-};
-
 Error error_of(Submitted refusal) noexcept;
 
 }  // namespace detail
@@ -113,16 +102,16 @@ Result<T> CpuPool::run(Work<T> work) {
     BlockingJob(Work<T>& what, void* result)
         : start(*this, what.promise(), what.address(), result) {
       work = [](Job& job) noexcept { static_cast<BlockingJob&>(job).start.begin(); };
-      end = [](Job& job, bool worked) noexcept { static_cast<BlockingJob&>(job).waiter.end(worked); };
+      end = [](Job& job, bool worked) noexcept { static_cast<BlockingJob&>(job).has_worked.answer(worked); };
     }
     detail::WorkStart start;
-    detail::JobWait waiter;
+    AnswerWord has_worked;
   };
   detail::WorkSlot<T> slot;
   BlockingJob job(work, &slot.value);
   const Submitted submitted = submit(job);
   if (submitted != Submitted::queued) return detail::error_of(submitted);
-  if (!job.waiter.wait()) return detail::error_of(Submitted::stopped);
+  if (!job.has_worked.wait()) return detail::error_of(Submitted::stopped);
   if (work.promise().failure != nullptr) std::rethrow_exception(*work.promise().failure);
   if constexpr (std::is_void_v<T>) {
     return {};
