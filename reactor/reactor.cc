@@ -114,7 +114,7 @@ bool Reactor::turn(Instant deadline, const Until& done) {
   Instant wait_until = Instant();
   if (!scheduler_.has_ready() && taken_in_ == nullptr && !done() && !stop_.load(std::memory_order_relaxed) &&
       mailbox_->inbox.fall_asleep()) {
-    wait_until = next_deadline();
+    wait_until = next_timer_wake();
     if (deadline < wait_until) wait_until = deadline;
     if (options_.on_idle != nullptr && ran + fired == 0) options_.on_idle(options_.hook_owner);
   }
@@ -133,6 +133,16 @@ Pools& Reactor::pools() {
 Instant Reactor::next_deadline() noexcept {
   const bool is_busy = scheduler_.has_ready() || taken_in_ != nullptr;
   return is_busy ? Instant() : scheduler_.timers().next_deadline();
+}
+
+Instant Reactor::next_timer_wake() noexcept {
+  const Instant next = next_deadline();
+  const std::uint64_t fired = stats_.timers_fired - std::exchange(timers_before_wait_, stats_.timers_fired);
+  const Duration gap = options_.gap_per_timer;
+  if (fired < 2 || gap <= Duration::zero() || next == never) return next;
+  const Duration limit = options_.time_per_turn;
+  const bool is_short = fired < static_cast<std::uint64_t>(limit / gap);
+  return std::max(next, scheduler_.now() + (is_short ? static_cast<std::int64_t>(fired) * gap : limit));
 }
 
 // Bounded, or a thread that posts faster than this one delivers would keep tasks, timers and I/O waiting for ever.

@@ -39,6 +39,10 @@ struct ReactorOptions {
   std::uint32_t tasks_per_turn = 512;
   // And for how long; looked at every 64 tasks.
   Duration time_per_turn = std::chrono::microseconds(500);
+  // Timers that come thick fire in batches: after a wait that n > 1 timers followed, the loop does not wake for further
+  // timers until n times this have passed, or time_per_turn: as late as a busy turn is. (A wake costs as much as a hundred
+  // timers.) Nothing is early or out of order. Zero: each fires as soon as the system lets it.
+  Duration gap_per_timer = std::chrono::microseconds(4);
   // How long shutdown waits for cancelled tasks to end.
   Duration shutdown_grace = std::chrono::seconds(10);
   SchedulerOptions scheduler;
@@ -164,6 +168,8 @@ class Reactor {
   // Runs turns until `done`. False if stop() came first.
   bool run_turns(const Until& done);
   bool turn(Instant deadline, const Until& done);
+  // When the next timer shall wake the loop.
+  Instant next_timer_wake() noexcept;
   void drain_inbox() noexcept;
   // Aborts if they have not ended by then.
   void run_last_tasks(Instant give_up);
@@ -174,6 +180,7 @@ class Reactor {
   std::string_view poller_reason_;
   Scheduler scheduler_;
   ReactorStats stats_;
+  std::uint64_t timers_before_wait_ = 0;  // that had fired when the loop last waited
   bool running_ = false;
   bool shut_down_ = false;
   std::uint32_t fork_generation_;

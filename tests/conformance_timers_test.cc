@@ -1,5 +1,8 @@
 // Conformance (docs/CONFORMANCE.md), timers: exact, once, never in a spin, and gone when cancelled.
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -57,6 +60,50 @@ TEST_F(SleepTest, CancelledSleepsLeaveNoTimer) {
   run_until_idle();
   EXPECT_EQ(ended, count);
   EXPECT_EQ(elapsed(), 0s);
+}
+
+Task<void> note_wake(Instant due, std::vector<Duration>& lateness) {
+  static_cast<void>(co_await sleep_until(due));
+  lateness.push_back(this_reactor().clock().now() - due);
+}
+
+// How late each of 1,000 timers fires, ten of them every 10 us; in the order of their deadlines.
+std::vector<Duration> lateness_of_thousand(Duration gap, std::uint64_t& turns) {
+  ReactorOptions options;
+  options.gap_per_timer = gap;
+  VirtualReactor reactor(std::move(options));
+  std::vector<Duration> lateness;
+  const Instant begin = reactor.clock.now();
+  for (int i = 0; i < 1000; ++i) reactor->detach(note_wake, begin + (1 + i / 10) * 10us, std::ref(lateness));
+  reactor->run();
+  turns = reactor->stats().turns;
+  return lateness;
+}
+
+// A wake costs as much as many timers: those that come thick share some. None is early, or later than a busy turn.
+TEST(ReactorTimerTest, ThickTimersFireInBatches) {
+  std::uint64_t turns = 0;
+  const std::vector<Duration> late = lateness_of_thousand(ReactorOptions{}.gap_per_timer, turns);
+  ASSERT_EQ(late.size(), 1000U);
+  EXPECT_LE(turns, 20U);
+  EXPECT_EQ(late[0], 0ns);
+  EXPECT_GE(*std::min_element(late.begin(), late.end()), 0ns);
+  EXPECT_LE(*std::max_element(late.begin(), late.end()), ReactorOptions{}.time_per_turn);
+}
+TEST(ReactorTimerTest, ThickTimersAreExactWithoutGap) {
+  std::uint64_t turns = 0;
+  const std::vector<Duration> late = lateness_of_thousand(0ns, turns);
+  EXPECT_EQ(late, std::vector<Duration>(1000));
+  EXPECT_GE(turns, 100U);
+}
+// Each finds itself alone, and the next one at its time.
+TEST(ReactorTimerTest, LoneTimersAreExact) {
+  VirtualReactor reactor;
+  std::vector<Duration> lateness;
+  const Instant begin = reactor.clock.now();
+  for (int i = 1; i <= 100; ++i) reactor->detach(note_wake, begin + i * 1us, std::ref(lateness));
+  reactor->run();
+  EXPECT_EQ(lateness, std::vector<Duration>(100));
 }
 
 constexpr Duration tiny_delays[] = {10ms, 100us, 1us, 100ns, 1ns};
