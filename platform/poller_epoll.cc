@@ -1,4 +1,5 @@
-// The epoll poller: one registration per descriptor, no epoll_ctl per operation.
+// The epoll poller: one registration per descriptor (a second one for output, where that is waited for), no epoll_ctl per
+// operation.
 #include <array>
 #include <cerrno>
 #include <new>
@@ -15,7 +16,7 @@ namespace {
 // No slot has this number.
 constexpr std::uint64_t wake_token = ~std::uint64_t{0};
 
-constexpr std::uint32_t all_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+constexpr std::uint32_t input_events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 
 std::int64_t add_wake(const UniqueFd& epoll, const UniqueFd& wake_fd) noexcept {
   epoll_event event{};
@@ -38,10 +39,11 @@ class EpollPoller final : public ReadinessPoller {
 
  protected:
   std::int64_t watch(Descriptor& descriptor) noexcept override {
-    const std::int64_t result = watch_in(epoll_, descriptor);
+    const std::int64_t result = watch_in(epoll_, descriptor, EPOLL_CTL_ADD);
     // ENOSPC is the user's limit on watches (fs.epoll.max_user_watches), not a full disk.
     return result == -ENOSPC ? -EMFILE : result;
   }
+  std::int64_t watch_output(Descriptor& descriptor) noexcept override { return watch_in(epoll_, descriptor, EPOLL_CTL_MOD); }
 
   // The registration belongs to the open file, not to its number: it outlives close() if somebody else (a child, a
   // duplicate) holds the file, and then reports events that name nobody and that nobody can stop. Of a connection that is
@@ -99,12 +101,12 @@ class EpollPoller final : public ReadinessPoller {
     return static_cast<std::uint16_t>(state);
   }
 
-  std::int64_t watch_in(const UniqueFd& epoll, const Descriptor& descriptor) noexcept {
+  std::int64_t watch_in(const UniqueFd& epoll, const Descriptor& descriptor, int operation) noexcept {
     epoll_event event{};
-    event.events = all_events;
+    event.events = (descriptor.state & watches_output) != 0 ? input_events | EPOLLOUT : input_events;
     event.data.u64 = DescriptorTable::id(descriptor).token();
     ++stats_.system_calls;
-    return sys::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, descriptor.native, &event);
+    return sys::epoll_ctl(epoll.get(), operation, descriptor.native, &event);
   }
 
   // Once there have been so many events of descriptors that we have closed that it pays, a new set takes the place, and
@@ -117,7 +119,7 @@ class EpollPoller final : public ReadinessPoller {
     const Result<UniqueFd> fresh = sys::epoll_create1();
     if (!fresh || add_wake(*fresh, wake_fd_) < 0) return;
     bool complete = true;
-    for_each_watched([&](const Descriptor& descriptor) { complete = complete && watch_in(*fresh, descriptor) == 0; });
+    for_each_watched([&](const Descriptor& descriptor) { complete = complete && watch_in(*fresh, descriptor, EPOLL_CTL_ADD) == 0; });
     if (complete) (void)sys::dup3(fresh->get(), epoll_.get(), false);
   }
 

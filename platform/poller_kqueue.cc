@@ -76,6 +76,7 @@ class KqueuePoller final : public ReadinessPoller {
     if (hands_over_at_once_) make_changes();
     return 0;
   }
+  std::int64_t watch_output(Descriptor&) noexcept override { return 0; }  // it is, from the beginning
 
   // The kernel forgets a descriptor that is closed, but what it has not been told yet it must never be told: the number may
   // be another's by then.

@@ -1,7 +1,8 @@
 // ReadinessPoller: operations that complete, made from a system that only says what is ready (epoll, kqueue).
 //
 // An operation is tried; if it would block it is parked in its descriptor and tried again when the system says so. Each
-// descriptor is registered once, edge-triggered, for input, output and hang-up. Between edges the poller remembers in two
+// descriptor is registered once, edge-triggered, for input and hang-up, and for output from the first time on that something
+// waits for that: else each datagram that leaves a socket would be an event. Between edges the poller remembers in two
 // bits what *may* be ready. A bit is set by an event; it is cleared when a call answered EAGAIN, and also when a byte
 // stream transferred less than was asked (the kernel's buffer was then empty, or full; what comes later is a new edge),
 // which saves the call that would only answer EAGAIN. After a hang-up or an error there may be no further edge: then only
@@ -57,6 +58,7 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint16_t may_write = 2;
   static constexpr std::uint16_t read_ended = 4;   // hang-up, error or urgent data: only EAGAIN clears may_read
   static constexpr std::uint16_t write_ended = 8;  // the same for may_write
+  static constexpr std::uint16_t watches_output = 1u << 13;
 
   explicit ReadinessPoller(const PollerOptions& options) noexcept;
   ~ReadinessPoller() override;
@@ -65,7 +67,10 @@ class ReadinessPoller : public Poller {
 
   // Registers `descriptor`, edge-triggered, under its SlotId. What is ready already counts as an edge.
   // 0, or a negated errno; EPERM: it is always ready. Counts its system calls, as unwatch() does.
+  // For output only if the state has `watches_output`, or if that costs nothing.
   virtual std::int64_t watch(Descriptor& descriptor) noexcept = 0;
+  // Registers one that is watched for output, too; the state has `watches_output` by now.
+  virtual std::int64_t watch_output(Descriptor& descriptor) noexcept = 0;
   // `closes`: the descriptor is about to be closed.
   virtual void unwatch(Descriptor& descriptor, bool closes) noexcept = 0;
   // Waits at most `timeout` (zero: not at all; Duration::max(): for ever) and calls on_event() for each event. Returns the number of events,
@@ -128,8 +133,8 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint16_t local_stream = 1u << 10;  // ... unless the kernel says that descriptors came along
   static constexpr std::uint16_t non_blocking = 1u << 11;  // O_NONBLOCK is set
   static constexpr std::uint16_t refusing = 1u << 12;      // closing, or the poller is shut down: nothing starts
-  static constexpr std::uint16_t idle_one = 1u << 13;      // three bits: events in a row that nobody waited for
-  static constexpr std::uint16_t idle_all = 7u << 13;
+  static constexpr std::uint16_t idle_one = 1u << 14;      // two bits: events in a row that nobody waited for
+  static constexpr std::uint16_t idle_all = 3u << 14;
 
   // Bits of Operation::token.
   static constexpr std::uint32_t token_parked = 1;
@@ -184,6 +189,8 @@ class ReadinessPoller : public Poller {
   void take_from_worker() noexcept;
   void forget(Descriptor& descriptor, bool closes) noexcept;
   void restore(Descriptor& descriptor) noexcept;
+  void ask_for_output(Descriptor& descriptor) noexcept;
+  void give_up(Operation* operation, std::int64_t result) noexcept;
   void note_idle(Descriptor& descriptor) noexcept;
   void hand_to_foreign_loop() const noexcept;
 

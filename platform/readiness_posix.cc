@@ -119,14 +119,27 @@ void ReadinessPoller::restore(Descriptor& descriptor) noexcept {
   const std::int64_t result = watch(descriptor);
   if (result >= 0) return;
   descriptor.state |= quarantined;
-  for (Operation* const operation : {descriptor.parked_input, descriptor.parked_output}) {
-    if (operation == nullptr) continue;
-    if ((operation->token & token_due) != 0) due_.remove(*operation);
-    if ((operation->token & token_unlent) != 0) unlent_.remove(*operation);
-    unpark(*operation);
-    operation->result = result;
-    done_.push(*operation);
-  }
+  give_up(descriptor.parked_input, result);
+  give_up(descriptor.parked_output, result);
+}
+
+void ReadinessPoller::ask_for_output(Descriptor& descriptor) noexcept {
+  descriptor.state |= watches_output;
+  if (!is_watched(descriptor)) return;
+  const std::int64_t result = watch_output(descriptor);
+  if (result >= 0) return;
+  descriptor.state &= static_cast<std::uint16_t>(~watches_output);
+  give_up(descriptor.parked_output, result);
+}
+
+// A parked operation, or null, whose event cannot come.
+void ReadinessPoller::give_up(Operation* operation, std::int64_t result) noexcept {
+  if (operation == nullptr) return;
+  if ((operation->token & token_due) != 0) due_.remove(*operation);
+  if ((operation->token & token_unlent) != 0) unlent_.remove(*operation);
+  unpark(*operation);
+  operation->result = result;
+  done_.push(*operation);
 }
 
 // --- Starting and cancelling -----------------------------------------------------------------------------------------
@@ -224,6 +237,7 @@ inline void ReadinessPoller::park(Operation& operation, Descriptor& descriptor, 
   ++descriptor.operations;
   (side == Side::input ? descriptor.parked_input : descriptor.parked_output) = &operation;
   if (side == Side::both) [[unlikely]] park_source(operation);
+  if (side != Side::input && (descriptor.state & watches_output) == 0) [[unlikely]] ask_for_output(descriptor);
   if ((descriptor.state & quarantined) != 0) [[unlikely]] restore(descriptor);
 }
 

@@ -1,6 +1,7 @@
 #include <gyre/platform/syscalls_linux.h>
 
 #include <linux/futex.h>
+#include <netinet/in.h>
 
 #include <atomic>
 
@@ -193,6 +194,17 @@ Result<void> getpeername(NativeDescriptor fd, void* address, std::uint32_t* size
 
 std::int64_t get_peer_name(NativeDescriptor fd, void* address, std::uint32_t* size,
                            const Site& site) noexcept {
+  // SO_PEERNAME gives the beginning of an address to who asks for too little: so one call is enough, usually.
+  for (const std::size_t usual : {sizeof(sockaddr_in), sizeof(sockaddr_in6)}) {
+    auto asked = static_cast<std::uint32_t>(usual);
+    if (asked > *size || call<SYS_getsockopt>(site, fd, SOL_SOCKET, SO_PEERNAME, address, &asked) < 0) break;
+    const sa_family_t family = static_cast<const sockaddr*>(address)->sa_family;
+    if (family == (usual == sizeof(sockaddr_in) ? AF_INET : AF_INET6)) {
+      *size = asked;
+      return 0;
+    }
+    if (family != AF_INET6) break;
+  }
   std::uint32_t room = *size;
   std::int64_t result = call<SYS_getpeername>(site, fd, address, size);
   if (result != -ENOTCONN) return result;

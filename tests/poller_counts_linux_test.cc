@@ -151,6 +151,23 @@ TEST_P(PollerCountsTest, EchoCostsNoMoreThanItMust) {
   }
 }
 
+// Room that the peer makes by reading is news to nobody who does not wait for it.
+TEST_P(PollerCountsTest, AnAnswerThatThePeerReadsIsNoEvent) {
+  if (io_->poller().name() == "kqueue") GTEST_SKIP() << "it registers both directions at once, which costs no call there";
+  for (Pair (*make_pair)() : {unix_pair, unix_datagram_pair, tcp_pair}) {
+    reopen({});
+    peers_.clear();
+    echoes_.clear();
+    rounds_ = 0;
+    open_connections(make_pair);
+    round();
+    read_answers();
+    const std::uint64_t before = io_->poller().stats().idle_polls;
+    io_->poller().wait(Instant());
+    EXPECT_EQ(io_->poller().stats().idle_polls, before);
+  }
+}
+
 TEST_P(PollerCountsTest, EchoAllocatesNothing) {
   open_connections(unix_pair);
   for (int i = 0; i < 3; ++i) {
