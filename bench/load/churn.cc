@@ -37,7 +37,7 @@ struct Churn {
     const ssize_t count = ::recv(connection.fd, answer, sizeof(answer), MSG_DONTWAIT);
     if (count < 0 && errno == EAGAIN) return;
     if (count != 1 || answer[0] != connection.byte) load::fail("an answer is not its request");
-    if (counts) latencies.add(load::now() - connection.begin);
+    latencies.add(load::now() - connection.begin, counts);
     ::close(connection.fd);
     begin(connection);
   }

@@ -56,7 +56,10 @@ inline Nanoseconds cpu_time_of(int pid) {
 // Counts in buckets that are 1/64 of their value wide.
 class Histogram {
  public:
-  void add(Nanoseconds value) {
+  // What is not `counted` only counts among all.
+  void add(Nanoseconds value, bool counted = true) {
+    ++all_;
+    if (!counted) return;
     ++counts_[bucket_of(static_cast<std::uint64_t>(std::max<Nanoseconds>(value, 0)))];
     ++total_;
     max_ = std::max(max_, value);
@@ -71,6 +74,7 @@ class Histogram {
   }
   Nanoseconds max() const { return max_; }
   std::uint64_t total() const { return total_; }
+  std::uint64_t all() const { return all_; }
 
  private:
   static constexpr int fine_bits = 6;
@@ -85,6 +89,7 @@ class Histogram {
 
   std::vector<std::uint64_t> counts_ = std::vector<std::uint64_t>(64U << (fine_bits + 1));
   std::uint64_t total_ = 0;
+  std::uint64_t all_ = 0;
   Nanoseconds max_ = 0;
 };
 
@@ -115,12 +120,13 @@ inline int connect_to(int port, int type = SOCK_STREAM) {
   return fd;
 }
 
-// What was measured. Each latency stands for `requests_each` requests.
+// What was measured. Each latency stands for `requests_each` requests; `all` has also those before it began to count.
 inline int report(const Histogram& latencies, Nanoseconds took, Nanoseconds cpu, std::uint64_t requests_each = 1,
                   std::uint64_t lost = 0) {
-  std::printf("{\"requests\": %llu, \"lost\": %llu, \"ns\": %lld, \"cpu\": %lld, \"p50\": %lld, \"p99\": %lld, \"p999\": %lld, "
+  std::printf("{\"requests\": %llu, \"all\": %llu, \"lost\": %llu, \"ns\": %lld, \"cpu\": %lld, \"p50\": %lld, \"p99\": %lld, \"p999\": %lld, "
               "\"max\": %lld}\n",
-              static_cast<unsigned long long>(latencies.total() * requests_each), static_cast<unsigned long long>(lost),
+              static_cast<unsigned long long>(latencies.total() * requests_each),
+              static_cast<unsigned long long>(latencies.all() * requests_each), static_cast<unsigned long long>(lost),
               static_cast<long long>(took), static_cast<long long>(cpu), static_cast<long long>(latencies.at(0.5)),
               static_cast<long long>(latencies.at(0.99)), static_cast<long long>(latencies.at(0.999)),
               static_cast<long long>(latencies.max()));

@@ -95,7 +95,7 @@ struct Load {
     connection.unreceived -= static_cast<std::uint32_t>(count);
     if (connection.unreceived > 0) return;
     const Nanoseconds time = now();
-    if (counts) latencies.add(time - connection.begin);
+    latencies.add(time - connection.begin, counts);
     if (interval == 0) return begin(connection, time);
     if (connection.due == 0) return;
     --connection.due;

@@ -88,7 +88,7 @@ struct Udp {
           std::memcmp(in.data(index) + 16, pattern.data() + 16, bytes - 16) != 0) {
         load::fail("an answer is not its request");
       }
-      if (counts) latencies.add(time - began);
+      latencies.add(time - began, counts);
     }
     in_flight -= std::min(in_flight, static_cast<unsigned>(count));
   }
