@@ -231,6 +231,11 @@ Result<void> give_pipe(StandardStreams& streams, int target, ProcessPipe& ours) 
   return {};
 }
 
+// The step is the error's operation; what it is about, unless the step knows better, is the program.
+Error with_program(const Error& error, std::string_view program) noexcept {
+  return error.place() != Place() ? error : error.at(Place::text(program));
+}
+
 }  // namespace
 
 Task<Result<Process>> Process::start(const Command& command) {
@@ -262,7 +267,7 @@ Task<Result<Process>> Process::start(const Command& command) {
         break;
       }
     }
-    if (!given) co_return given.error();
+    if (!given) co_return with_program(given.error(), command.program_);
   }
 
   ChildProgram program;
@@ -277,10 +282,7 @@ Task<Result<Process>> Process::start(const Command& command) {
   program.dies_with_parent = command.dies_with_parent_;
 
   const Result<detail::ChildWatch*> begun = detail::ChildWatch::begin(this_reactor().poller(), program);
-  if (!begun) {
-    const bool has_place = begun.error().place() != Place();
-    co_return has_place ? begun.error() : begun.error().at(Place::text(command.program_));
-  }
+  if (!begun) co_return with_program(begun.error(), command.program_);
   streams.of_child.clear();
   Process process(**begun);
   const Result<void> waited = co_await process.watch_->started.wait();

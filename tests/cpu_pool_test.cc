@@ -251,23 +251,25 @@ TEST_F(CpuOffloadTest, AFullPoolRefusesWithAnError) {
   EXPECT_EQ(*waiting, 55);
 }
 
-TEST_F(CpuOffloadTest, StopGivesBackWhatWaitsAndWaitsForWhatRuns) {
+TEST_F(CpuOffloadTest, StopWhile10000JobsWaitGivesThemBackAndWaitsForWhatRuns) {
+  constexpr std::size_t jobs = 10'000;
   CpuPool pool({.threads = 1});
   Gate gate;
   Result<int> held = Errc::broken;
-  std::vector<Result<long>> waiting(1000, Errc::broken);
+  std::vector<Result<long>> waiting(jobs, Errc::broken);
   auto first = reactor->detach(offload_hold, std::ref(pool), &gate, std::ref(held));
   reactor->run_once(Instant());
   gate.begun.acquire();
   for (auto& result : waiting) reactor->detach(offload_fib, std::ref(pool), 5, std::ref(result));
-  while (pool.stats().jobs.submitted < 1001) reactor->run_once(Instant());
+  while (pool.stats().jobs.submitted < jobs + 1) reactor->run_once(Instant());
+  EXPECT_EQ(pool.stats().jobs.waiting, jobs);
   gate.go.release();
   pool.stop();
   while (reactor->scheduler().tasks() != 0) reactor->run_once(Instant());
   EXPECT_TRUE(held);
   std::size_t stopped = 0;
   for (const auto& result : waiting) stopped += !result && result.error() == Errc::stopped;
-  EXPECT_EQ(stopped + pool.stats().jobs.finished, 1001U);
+  EXPECT_EQ(stopped + pool.stats().jobs.finished, jobs + 1);
 
   Result<long> late = pool.run(fib(3));
   EXPECT_EQ(late.error(), Errc::stopped);

@@ -245,7 +245,7 @@ TEST_P(ProcessPoolTest, WorkersThatDoNotStartFailTheirCalls) {
   EXPECT_EQ(ended, Errc::child_failed) << ended;
 }
 
-// --- Bounds and cancels -----------------------------------------------------------------------------------------------
+// --- Killed, and stopped, in the middle of calls ---------------------------------------------------------------------
 
 Task<Result<void>> file_appears(std::string path) {
   while (!file_status(path.c_str())) {  // bound: the fixture's limit
@@ -259,6 +259,84 @@ Task<Result<void>> call_for_ever(ProcessPool& pool, std::string path) {
   const Result<void> called = co_await pool.call<work_for_ever>(std::move(path));
   co_return called;
 }
+
+Task<Result<void>> kill_in_the_middle() {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1);
+  if (!pool) co_return pool.error();
+  const TemporaryDirectory directory;
+  const std::string path = directory.path("started");
+  const Result<int> number = co_await (*pool)->call<own_number>();
+  if (!number) co_return number.error();
+  TaskGroup group(OnFailure::keep_going);
+  auto running = group.spawn(call_for_ever, **pool, path);
+  const Result<void> runs = co_await file_appears(path);
+  EXPECT_TRUE(runs);
+  kill_process(*number);
+  const Result<void> ended = co_await running;
+  EXPECT_FALSE(ended);
+  if (!ended) {
+    EXPECT_EQ(ended.error(), Errc::child_failed);
+    EXPECT_EQ(ended.error().operation(), OperationKind::offload);
+    EXPECT_EQ(ended.error().place(), Place::text("killed by signal 9"));
+  }
+  EXPECT_TRUE(is_gone(*number));
+  EXPECT_EQ((*pool)->stats().workers_lost, 1U);
+  const Result<int> next = co_await (*pool)->call<own_number>();
+  EXPECT_TRUE(next && *next != *number) << "it has been replaced";
+  static_cast<void>(co_await group.join());
+  co_return co_await (*pool)->shutdown();
+}
+
+TEST_P(ProcessPoolTest, AWorkerThatIsKilledInTheMiddleFailsItsCallAndIsReplaced) {
+  const Result<void> done = run(kill_in_the_middle());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+Task<void> count_if_stopped(ProcessPool& pool, int& stopped) {
+  const Result<void> called = co_await pool.call<nothing>();
+  if (!called && called.error() == Errc::stopped) ++stopped;
+}
+
+Task<Result<void>> shut_down(ProcessPool& pool) { co_return co_await pool.shutdown(); }
+
+// What runs never ends by itself: its worker is killed, by and by.
+Task<Result<void>> stop_while_many_wait(int calls) {
+  Result<std::unique_ptr<ProcessPool>> pool = make_pool(1, static_cast<std::size_t>(calls));
+  if (!pool) co_return pool.error();
+  const TemporaryDirectory directory;
+  const std::string path = directory.path("started");
+  const Result<int> number = co_await (*pool)->call<own_number>();
+  if (!number) co_return number.error();
+  TaskGroup group(OnFailure::keep_going);
+  auto running = group.spawn(call_for_ever, **pool, path);
+  const Result<void> runs = co_await file_appears(path);
+  EXPECT_TRUE(runs);
+  int stopped = 0;
+  for (int i = 0; i < calls; ++i) group.spawn(count_if_stopped, **pool, stopped);
+  const Result<void> yielded = co_await yield();
+  EXPECT_TRUE(yielded);
+  const Result<void> beyond = co_await (*pool)->call<nothing>();
+  EXPECT_TRUE(!beyond && beyond.error() == Errc::limit_exceeded) << "all the others wait";
+  auto stopping = group.spawn(shut_down, **pool);
+  kill_process(*number);
+  const Result<void> down = co_await stopping;
+  EXPECT_TRUE(down);
+  const Result<void> ended = co_await running;
+  EXPECT_TRUE(!ended && ended.error() == Errc::child_failed);
+  static_cast<void>(co_await group.join());
+  EXPECT_EQ(stopped, calls);
+  EXPECT_EQ((*pool)->stats().workers_started, 1U);
+  co_return Result<void>{};
+}
+
+TEST_P(ProcessPoolTest, StopWhile10000CallsWaitTellsEachOnceAndLeavesNoWorker) {
+  const std::int64_t frames = live_frames();
+  const Result<void> done = run(stop_while_many_wait(10'000));
+  EXPECT_TRUE(done.has_value()) << done.error();
+  EXPECT_EQ(live_frames(), frames);
+}
+
+// --- Bounds and cancels -----------------------------------------------------------------------------------------------
 
 Task<Result<void>> cancel_a_call() {
   Result<std::unique_ptr<ProcessPool>> pool = make_pool(1, 1);
