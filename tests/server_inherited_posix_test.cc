@@ -37,23 +37,21 @@ Task<void> listens_inherited() {
   if (!taken) co_return;
   EXPECT_EQ(taken->size(), 2U);
   EXPECT_EQ(::getenv("LISTEN_FDS"), nullptr);
-  Server server;
+  RunningServer server;
   for (UniqueFd& socket : *taken) {
     EXPECT_TRUE(is_close_on_exec(raw(socket)));
     const Result<Endpoint> bound = server.listen(std::move(socket));
     EXPECT_TRUE(bound);
   }
   EXPECT_FALSE(is_open(first));
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  server.run_beside(echo);
   for (const SocketAddress& address : {one.address, two.address}) {
     Result<TcpStream> stream = TcpStream::adopt(test::connect_to(address));
     EXPECT_TRUE(stream);
     const bool served = co_await is_served(*stream, "inherited");
     EXPECT_TRUE(served);
   }
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 TEST_P(ServerTest, ListensOnInheritedSocketsOfAnyFamily) { EXPECT_TRUE(run(listens_inherited())); }
@@ -87,16 +85,15 @@ TEST(InheritedDescriptorsTest, FewerThanPromisedIsAnErrorAndTakesNone) {
 
 // As a service manager starts it: in a process of its own, with the sockets at number 3 and above.
 Task<bool> serve_inherited_once() {
-  Server server;
+  RunningServer server;
   const Result<std::size_t> count = server.listen_inherited();
   if (!count || *count != 1) co_return false;
-  TaskGroup group;
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  server.run_beside(echo);
   const auto served = [&] { return server.stats().accepted == 1 && server.stats().connections == 0; };
   while (!served()) static_cast<void>(co_await sleep(1ms));
   server.stop();
-  const Result<void> ended = co_await running;
-  static_cast<void>(co_await group.join());
+  const Result<void> ended = co_await server.running();
+  co_await server.join();
   co_return ended.has_value();
 }
 TEST_P(ServerTest, TakesTheSocketsThatAServiceManagerHasLeft) {

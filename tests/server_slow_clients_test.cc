@@ -32,10 +32,8 @@ Task<void> cuts_idle(ManualClock& clock, Reports& reports) {
   options.idle_max = 8s;
   options.on_failure = Reports::note;
   options.failure_owner = &reports;
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(echo);
   TcpStream idle = co_await connect_to(where);
   TcpStream busy = co_await connect_to(where);
   bool served = co_await is_served(idle, "once");
@@ -55,8 +53,7 @@ Task<void> cuts_idle(ManualClock& clock, Reports& reports) {
     EXPECT_EQ(reports.all[0].cut_off, CutOff::idle);
     EXPECT_TRUE(reports.all[0].error.is_timed_out());
   }
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 TEST_P(ServerTest, CutsOffAnIdleConnectionAndNoOther) {
@@ -69,10 +66,8 @@ Task<void> cuts_trickle(ManualClock& clock) {
   options.receive_rate_min = 100;
   options.rate_window = 5s;
   options.on_failure = [](void*, const ConnectionFailure&) noexcept {};
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(swallow); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(swallow);
   TcpStream trickle = co_await connect_to(where);
   TcpStream good = co_await connect_to(where);
   TcpStream silent = co_await connect_to(where);
@@ -89,8 +84,7 @@ Task<void> cuts_trickle(ManualClock& clock) {
   EXPECT_EQ(server.stats().connections, 2U);
   const Error ended = co_await end_of(trickle);
   EXPECT_EQ(ended, std::errc::connection_reset);
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 TEST_P(ServerTest, CutsOffAClientThatTricklesItsRequest) {
@@ -112,10 +106,8 @@ Task<void> cuts_slow_reader(ManualClock& clock) {
   options.send_rate_min = 1000;
   options.rate_window = 5s;
   options.on_failure = [](void*, const ConnectionFailure&) noexcept {};
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(pour); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(pour);
   TcpStream stuck = co_await connect_to(where);
   TcpStream good = co_await connect_to(where);
   std::vector<std::byte> buffer(1 << 20);
@@ -130,8 +122,7 @@ Task<void> cuts_slow_reader(ManualClock& clock) {
   }
   EXPECT_EQ(server.stats().cut_off_slow, 1U);
   EXPECT_EQ(server.stats().connections, 1U);
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 TEST_P(ServerTest, CutsOffAClientThatDoesNotReadItsAnswer) {
@@ -162,16 +153,15 @@ Task<void> frees_lent_buffers(ManualClock& clock) {
   options.send_rate_min = 1000;
   options.rate_window = 5s;
   options.on_failure = [](void*, const ConnectionFailure&) noexcept {};
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(lent_echo); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(lent_echo);
+  TaskGroup clients;
   std::vector<TcpStream> stuck;
   for (int i = 0; i < 4; ++i) stuck.push_back(co_await connect_to(where));
-  for (TcpStream& stream : stuck) group.spawn(stuff, std::ref(stream));
+  for (TcpStream& stream : stuck) clients.spawn(stuff, std::ref(stream));
   TcpStream good = co_await connect_to(where);
   bool served = false;
-  auto asking = group.spawn([](TcpStream* s) { return is_served(*s, "hello"); }, &good);
+  auto asking = clients.spawn([](TcpStream* s) { return is_served(*s, "hello"); }, &good);
   for (int second = 0; second < 60 && server.stats().cut_off_slow < 4; ++second) {
     co_await settle();
     clock.advance(1s);
@@ -181,7 +171,8 @@ Task<void> frees_lent_buffers(ManualClock& clock) {
   served = answered && *answered;
   EXPECT_TRUE(served);
   server.abort();
-  static_cast<void>(co_await group.join());
+  static_cast<void>(co_await clients.join());
+  co_await server.join();
 }
 
 // Clients that do not read hold all of the reactor's buffers; once they are cut off, the others are served.

@@ -16,24 +16,22 @@ using gyre::testing::ManualClock;
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(ServerTest);
 
 Task<void> drains(Result<void>* ended) {
-  Server server;
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server;
+  const Endpoint where = co_await server.begin(echo);
   TcpStream stream = co_await connect_to(where);
   const bool before = co_await is_served(stream, "before");
   EXPECT_TRUE(before);
   server.stop(1h);
   co_await settle();
-  EXPECT_FALSE(running.is_finished());
+  EXPECT_FALSE(server.running().is_finished());
   EXPECT_TRUE(server.is_stopping());
   const bool meanwhile = co_await is_served(stream, "meanwhile");
   EXPECT_TRUE(meanwhile);
   const Result<TcpStream> late = co_await TcpStream::connect(where);
   EXPECT_EQ(error_of(late), std::errc::connection_refused);
   stream = TcpStream();
-  *ended = co_await running;
-  static_cast<void>(co_await group.join());
+  *ended = co_await server.running();
+  co_await server.join();
 }
 
 TEST_P(ServerTest, StopRefusesNewConnectionsAndLetsTheOldOnesFinish) {
@@ -44,10 +42,8 @@ TEST_P(ServerTest, StopRefusesNewConnectionsAndLetsTheOldOnesFinish) {
 }
 
 Task<void> drains_late(ManualClock& clock) {
-  Server server;
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server;
+  const Endpoint where = co_await server.begin(echo);
   TcpStream stream = co_await connect_to(where);
   const bool served = co_await is_served(stream, "hello");
   EXPECT_TRUE(served);
@@ -55,14 +51,14 @@ Task<void> drains_late(ManualClock& clock) {
   co_await settle();
   clock.advance(10s - 1ns);
   co_await settle();
-  EXPECT_FALSE(running.is_finished());
+  EXPECT_FALSE(server.running().is_finished());
   clock.advance(1ns);
   const Error ended = co_await end_of(stream);
   EXPECT_FALSE(ended) << ended;
-  const Result<void> result = co_await running;
+  const Result<void> result = co_await server.running();
   EXPECT_TRUE(result);
   EXPECT_EQ(server.stats().failed, 0U);
-  static_cast<void>(co_await group.join());
+  co_await server.join();
 }
 
 TEST_P(ServerTest, StopCancelsWhatIsLeftAfterTheGrace) {
@@ -71,10 +67,8 @@ TEST_P(ServerTest, StopCancelsWhatIsLeftAfterTheGrace) {
 }
 
 Task<void> shortens_grace(ManualClock& clock) {
-  Server server;
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server;
+  const Endpoint where = co_await server.begin(echo);
   TcpStream stream = co_await connect_to(where);
   const bool served = co_await is_served(stream, "hello");
   EXPECT_TRUE(served);
@@ -83,9 +77,9 @@ Task<void> shortens_grace(ManualClock& clock) {
   server.stop(1s);
   server.stop(2h);
   clock.advance(1s);
-  const Result<void> result = co_await running;
+  const Result<void> result = co_await server.running();
   EXPECT_TRUE(result);
-  static_cast<void>(co_await group.join());
+  co_await server.join();
 }
 
 TEST_P(ServerTest, LaterStopShortensTheGraceAndNeverLengthensIt) {
@@ -97,19 +91,17 @@ Task<void> aborts(Reports& reports) {
   ServerOptions options;
   options.on_failure = Reports::note;
   options.failure_owner = &reports;
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(echo);
   TcpStream stream = co_await connect_to(where);
   const bool served = co_await is_served(stream, "hello");
   EXPECT_TRUE(served);
   server.abort();
   const Error ended = co_await end_of(stream);
   EXPECT_EQ(ended, std::errc::connection_reset);
-  const Result<void> result = co_await running;
+  const Result<void> result = co_await server.running();
   EXPECT_TRUE(result);
-  static_cast<void>(co_await group.join());
+  co_await server.join();
 }
 
 TEST_P(ServerTest, AbortResetsEveryConnection) {
@@ -120,22 +112,20 @@ TEST_P(ServerTest, AbortResetsEveryConnection) {
 Task<void> is_cancelled(ManualClock& clock) {
   ServerOptions options;
   options.drain = 3s;
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group(OnFailure::keep_going);
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(echo);
   TcpStream stream = co_await connect_to(where);
   const bool before = co_await is_served(stream, "before");
   EXPECT_TRUE(before);
-  running.cancel();
+  server.running().cancel();
   co_await settle();
   const bool meanwhile = co_await is_served(stream, "in its grace");
   EXPECT_TRUE(meanwhile);
-  EXPECT_FALSE(running.is_finished());
+  EXPECT_FALSE(server.running().is_finished());
   clock.advance(3s);
-  const Result<void> ended = co_await running;
+  const Result<void> ended = co_await server.running();
   EXPECT_TRUE(error_of(ended).is_cancelled());
-  static_cast<void>(co_await group.join());
+  co_await server.join();
 }
 
 TEST_P(ServerTest, CancelledRunDrainsAndThenReportsCancelled) {

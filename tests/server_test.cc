@@ -31,10 +31,8 @@ Task<void> one_client(Endpoint where, int* served) {
 }
 
 Task<void> serves_many(int clients) {
-  Server server;
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server;
+  const Endpoint where = co_await server.begin(echo);
   int served = 0;
   {
     TaskGroup crowd;
@@ -43,7 +41,7 @@ Task<void> serves_many(int clients) {
   }
   EXPECT_EQ(served, clients);
   server.stop();
-  const Result<void> ended = co_await running;
+  const Result<void> ended = co_await server.running();
   EXPECT_TRUE(ended) << ended.error();
   const ServerStats stats = server.stats();
   EXPECT_EQ(stats.accepted, static_cast<std::uint64_t>(clients));
@@ -51,7 +49,7 @@ Task<void> serves_many(int clients) {
   EXPECT_EQ(stats.failed, 0U);
   EXPECT_EQ(stats.bytes_received, static_cast<std::uint64_t>(clients) * 10);
   EXPECT_EQ(stats.bytes_sent, static_cast<std::uint64_t>(clients) * 10);
-  static_cast<void>(co_await group.join());
+  co_await server.join();
 }
 
 TEST_P(ServerTest, ServesEveryConnectionAndCountsItsBytes) { EXPECT_TRUE(run(serves_many(100))); }
@@ -64,15 +62,11 @@ Task<void> tells_arguments(ServerConnection& connection, std::string text, int* 
 }
 
 Task<void> passes_arguments() {
-  Server server;
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
+  RunningServer server;
   int calls = 0;
-  group.spawn(
-      [](Server* s, int* c) {
-        return s->run(tells_arguments, std::string("a longer text, on the heap"), c);
-      },
-      &server, &calls);
+  const std::string greeting = "a longer text, on the heap";
+  Task<Endpoint> beginning = server.begin(tells_arguments, greeting, &calls);
+  const Endpoint where = co_await std::move(beginning);
   for (int i = 0; i < 2; ++i) {
     TcpStream stream = co_await connect_to(where);
     std::array<std::byte, 26> text;
@@ -81,7 +75,7 @@ Task<void> passes_arguments() {
   }
   EXPECT_EQ(calls, 2);
   server.stop();
-  static_cast<void>(co_await group.join());
+  co_await server.join();
 }
 
 TEST_P(ServerTest, GivesEachSessionItsOwnCopyOfTheArguments) {
@@ -104,10 +98,8 @@ Task<void> survives_handlers(Reports& reports) {
   ServerOptions options;
   options.on_failure = Reports::note;
   options.failure_owner = &reports;
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(does_as_told); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(does_as_told);
   for (const char* order : {"t", "f"}) {
     TcpStream stream = co_await connect_to(where);
     static_cast<void>(co_await stream.write_all(bytes_of(order)));
@@ -126,7 +118,7 @@ Task<void> survives_handlers(Reports& reports) {
     EXPECT_EQ(reports.all[1].peer.kind(), Place::Kind::ipv4);
   }
   server.stop();
-  static_cast<void>(co_await group.join());
+  co_await server.join();
 }
 
 TEST_P(ServerTest, HandlerThatThrowsOrFailsIsReportedAndEndsNothingElse) {
@@ -134,16 +126,14 @@ TEST_P(ServerTest, HandlerThatThrowsOrFailsIsReportedAndEndsNothingElse) {
 }
 
 Task<void> fails_once(bool* tried) {
-  Server server;
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(does_as_told); }, &server);
+  RunningServer server;
+  const Endpoint where = co_await server.begin(does_as_told);
   TcpStream stream = co_await connect_to(where);
   static_cast<void>(co_await stream.write_all(bytes_of("f")));
   const Error ended = co_await end_of(stream);
   *tried = !ended;
   server.stop();
-  static_cast<void>(co_await group.join());
+  co_await server.join();
 }
 
 TEST_P(ServerTest, FailuresGoToTheReactorsSinkByDefault) {
@@ -160,10 +150,8 @@ TEST_P(ServerTest, FailuresGoToTheReactorsSinkByDefault) {
 Task<void> limits_connections() {
   ServerOptions options;
   options.connections_max = 2;
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(echo);
   TcpStream first = co_await connect_to(where);
   TcpStream second = co_await connect_to(where);
   TcpStream third = co_await connect_to(where);  // into the backlog
@@ -181,8 +169,7 @@ Task<void> limits_connections() {
   EXPECT_TRUE(third_served);
   EXPECT_EQ(server.stats().accepted, 3U);
   EXPECT_EQ(server.stats().connections_peak, 2U);
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 TEST_P(ServerTest, AcceptsNoMoreThanItsLimitUntilOneEnds) {
@@ -205,21 +192,19 @@ TEST_P(ServerTest, UsedPortIsAnErrorThatNamesIt) { EXPECT_TRUE(run(uses_used_por
 Task<void> listens_at_path(std::string path) {
   const Endpoint where = Endpoint::unix_path(path).value_or(Endpoint());
   {
-    Server server;
+    RunningServer server;
     const Result<Endpoint> bound = co_await server.listen(where);
     EXPECT_EQ(error_of(bound), Error());
     Server other;
     const Result<Endpoint> again = co_await other.listen(where);
     EXPECT_EQ(error_of(again), std::errc::address_in_use);
-    TaskGroup group;
-    group.spawn([](Server* s) { return s->run(echo); }, &server);
+    server.run_beside(echo);
     Result<TcpStream> stream = TcpStream::adopt(test::connect_to(where.address()));
     EXPECT_TRUE(stream);
     const bool served = co_await is_served(*stream, "by a path");
     EXPECT_TRUE(served);
     EXPECT_TRUE(file_status(path.c_str()));
-    server.abort();
-    static_cast<void>(co_await group.join());
+    co_await server.end();
   }
   EXPECT_FALSE(file_status(path.c_str())) << "the file goes with the server";
 }
@@ -243,19 +228,17 @@ TEST_P(ServerTest, RefusesASocketThatDoesNotListen) {
 Task<void> takes_listener() {
   Result<TcpListener> listener = co_await TcpListener::bind(Endpoint::loopback_v4(0));
   EXPECT_TRUE(listener);
-  Server server;
+  RunningServer server;
   const Result<Endpoint> given = server.listen(std::move(*listener));
   EXPECT_TRUE(given);
   const Endpoint second = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  server.run_beside(echo);
   for (const Endpoint& where : {*given, second}) {
     TcpStream stream = co_await connect_to(where);
     const bool served = co_await is_served(stream, "given");
     EXPECT_TRUE(served);
   }
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 TEST_P(ServerTest, ServesSeveralListenersAtOnce) { EXPECT_TRUE(run(takes_listener())); }

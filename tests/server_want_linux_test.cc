@@ -63,10 +63,8 @@ Task<void> survives_want(ManualClock& clock) {
   ServerOptions options;
   options.back_off_first = 5ms;
   options.back_off_max = 1s;
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(echo);
   const UniqueFd client = tcp_socket();
   {
     const NoMoreDescriptors want;
@@ -99,8 +97,7 @@ Task<void> survives_want(ManualClock& clock) {
   TcpStream fresh = co_await connect_to(where);
   const bool served = co_await is_served(fresh, "well again");
   EXPECT_TRUE(served);
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 TEST_P(ServerTest, BacksOffWithoutDescriptorsAndRecoversFully) {
@@ -117,10 +114,8 @@ struct Cost {
 };
 
 Task<void> rests_in_want(Cost* cost) {
-  Server server;
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server;
+  const Endpoint where = co_await server.begin(echo);
   const UniqueFd client = tcp_socket();
   {
     const NoMoreDescriptors want;
@@ -137,8 +132,7 @@ Task<void> rests_in_want(Cost* cost) {
              .completions = after.completions - before.completions,
              .back_offs = server.stats().back_offs};
   }
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 // Counted, not timed: a spin is thousands of system calls, whatever else the machine does. In 150 ms and more there are
@@ -157,10 +151,8 @@ Task<void> accepts_again_when_one_ends() {
   ServerOptions options;
   options.back_off_first = 1h;  // never, by this test's clock
   options.back_off_max = 1h;
-  Server server(options);
-  const Endpoint where = co_await listen_somewhere(server);
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  RunningServer server(options);
+  const Endpoint where = co_await server.begin(echo);
   TcpStream first = co_await connect_to(where);
   const bool served = co_await is_served(first, "first");
   EXPECT_TRUE(served);
@@ -178,8 +170,7 @@ Task<void> accepts_again_when_one_ends() {
     const bool accepted = co_await until(two);
     EXPECT_TRUE(accepted);
   }
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 TEST_P(ServerTest, TriesAgainAtOnceWhenAConnectionOfItsOwnEnds) {
@@ -190,13 +181,12 @@ TEST_P(ServerTest, TriesAgainAtOnceWhenAConnectionOfItsOwnEnds) {
 // Each error that accept() may report, once and eighty times in a row: afterwards the server
 // serves.
 Task<void> survives_accept_errors(ManualClock& clock, int error, std::uint64_t times) {
-  Server server;
+  RunningServer server;
   const Endpoint where = co_await listen_somewhere(server);
   sys::FaultPlan plan;
   plan.add(sys::FaultRule{
       .number = sys::number_accept, .times = times, .fault = {sys::Fault::Kind::fail, error}});
-  TaskGroup group;
-  group.spawn([](Server* s) { return s->run(echo); }, &server);
+  server.run_beside(echo);
   {
     const sys::FaultScope scope(plan);
     const UniqueFd client = tcp_socket();
@@ -211,8 +201,7 @@ Task<void> survives_accept_errors(ManualClock& clock, int error, std::uint64_t t
   TcpStream stream = co_await connect_to(where);
   const bool served = co_await is_served(stream, "still there");
   EXPECT_TRUE(served) << error;
-  server.abort();
-  static_cast<void>(co_await group.join());
+  co_await server.end();
 }
 
 // On epoll only: a ring's answer that is replaced hides a descriptor that the kernel has made.
@@ -232,17 +221,16 @@ TEST_P(ServerAcceptErrorTest, IsSurvived) {
 }
 
 Task<void> loses_listener(Result<void>* ended) {
-  Server server;
+  RunningServer server;
   Bound socket = tcp_listener();
   const int listener = raw(socket.fd);
   const Result<Endpoint> bound = server.listen(std::move(socket.fd));
   EXPECT_TRUE(bound);
-  TaskGroup group(OnFailure::keep_going);
-  auto running = group.spawn([](Server* s) { return s->run(echo); }, &server);
+  server.run_beside(echo);
   co_await settle();
   EXPECT_EQ(::shutdown(listener, SHUT_RD), 0);
-  *ended = co_await running;
-  static_cast<void>(co_await group.join());
+  *ended = co_await server.running();
+  co_await server.join();
 }
 
 TEST_P(ServerTest, EndsWithTheErrorThatMakesItsLastListenerUseless) {

@@ -14,7 +14,9 @@
 #include <gyre/net/server.h>
 #include <gyre/net/tcp_stream.h>
 #include <gyre/reactor/reactor.h>
+#include <gyre/task/join_handle.h>
 #include <gyre/task/sleep.h>
+#include <gyre/task/task_group.h>
 
 #include "net_task_fixture.h"
 #include "net_tasks.h"
@@ -114,5 +116,42 @@ inline Task<Endpoint> listen_somewhere(Server& server) {
   EXPECT_TRUE(bound) << bound.error();
   co_return bound.value_or(Endpoint());
 }
+
+// A server whose run() is a task of its own, beside that of the test, which is its client.
+//
+//   RunningServer server(options);
+//   const Endpoint where = co_await server.begin(echo);
+//   ...
+//   co_await server.end();
+class RunningServer : public Server {
+ public:
+  explicit RunningServer(const ServerOptions& options = {}) : Server(options) {}
+
+  // Listens somewhere, says where, and runs.
+  template <typename Handler, typename... Arguments>
+  Task<Endpoint> begin(Handler handler, Arguments... arguments) {
+    const Endpoint where = co_await listen_somewhere(*this);
+    run_beside(std::move(handler), std::move(arguments)...);
+    co_return where;
+  }
+  // Runs on what it listens to already.
+  template <typename Handler, typename... Arguments>
+  void run_beside(Handler handler, Arguments... arguments) {
+    running_ = group_.spawn(run(std::move(handler), std::move(arguments)...));
+  }
+  JoinHandle<Result<void>>& running() noexcept { return running_; }
+
+  // After stop().
+  Task<void> join() { static_cast<void>(co_await group_.join()); }
+  // Ends what is left, by force.
+  Task<void> end() {
+    abort();
+    co_await join();
+  }
+
+ private:
+  TaskGroup group_{OnFailure::keep_going};
+  JoinHandle<Result<void>> running_;
+};
 
 }  // namespace gyre::test
