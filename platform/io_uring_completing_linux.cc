@@ -88,7 +88,10 @@ void IoUringPoller::on_answer(InFlight& record, std::int64_t result, std::uint32
   if (result == -EAGAIN) return try_again_after_poll(record);
   if (result == -EINTR && ++record.fruitless < fruitless_max) return submit(record);
   switch (operation.kind) {
-    case OperationKind::accept: return on_accepted(record, result, (flags & uring::cqe_more) != 0);
+    case OperationKind::accept:
+      // Kernels since 6.10 say whether another connection waits.
+      if (result >= 0) note_received(*operation.descriptor, (flags & uring::cqe_socket_nonempty) != 0);
+      return on_accepted(record, result, (flags & uring::cqe_more) != 0);
     case OperationKind::connect: return on_connected(record, result);
     case OperationKind::receive_lent: return on_lent(record, result, flags);
     case OperationKind::receive:
@@ -102,7 +105,11 @@ void IoUringPoller::on_answer(InFlight& record, std::int64_t result, std::uint32
       if (result < 0) break;
       Message& message = operation.messages[0];
       message.size = static_cast<std::size_t>(result);
-      if (operation.kind == OperationKind::receive_message) finish_message(message, message.size);
+      if (operation.kind == OperationKind::receive_message) {
+        finish_message(message, message.size);
+      } else {
+        note_sent(*operation.descriptor, true);
+      }
       break;
     }
     case OperationKind::readable:

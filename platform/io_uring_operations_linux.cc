@@ -84,6 +84,22 @@ std::int64_t send(const Operation& operation) noexcept {
   return result;
 }
 
+std::int64_t send_message(const Operation& operation) noexcept {
+  Message& message = operation.messages[0];
+  const msghdr header = header_of(message, false);
+  const std::int64_t result = sys::sendmsg(operation.descriptor->native, &header, MSG_DONTWAIT);
+  if (result >= 0) message.size = static_cast<std::size_t>(result);
+  if (result == -EAGAIN) note_sent(*operation.descriptor, false);
+  return result;
+}
+
+std::int64_t accept(const Operation& operation) noexcept {
+  ensure_non_blocking(*operation.descriptor);
+  const std::int64_t result = sys::accept4(operation.descriptor->native, nullptr, nullptr);
+  if (result == -EAGAIN) note_received(*operation.descriptor, false);
+  return result;
+}
+
 std::int64_t receive_batch(const Operation& operation) noexcept {
   mmsghdr headers[batch_max] = {};
   const std::size_t count = operation.size;
@@ -91,6 +107,8 @@ std::int64_t receive_batch(const Operation& operation) noexcept {
   for (std::size_t i = 0; i < count; ++i) headers[i].msg_hdr = header_of(operation.messages[i], true);
   const std::int64_t result =
       sys::recvmmsg(operation.descriptor->native, headers, static_cast<unsigned>(count), MSG_DONTWAIT);
+  // While many come at a time, more have come meanwhile.
+  note_received(*operation.descriptor, result > 0 && 8 * result >= static_cast<std::int64_t>(count));
   for (std::int64_t i = 0; i < result; ++i) {
     take_out(operation.messages[i], headers[i].msg_hdr, headers[i].msg_len);
   }
@@ -213,6 +231,8 @@ std::int64_t call_directly(Operation& operation) noexcept {
   switch (operation.kind) {
     case OperationKind::receive: return receive(operation);
     case OperationKind::send: return send(operation);
+    case OperationKind::send_message: return send_message(operation);
+    case OperationKind::accept: return accept(operation);
     case OperationKind::receive_batch: return receive_batch(operation);
     case OperationKind::send_batch: return send_batch(operation);
     case OperationKind::splice: return splice(operation);

@@ -21,7 +21,7 @@ namespace gyre {
 // Bits of Descriptor::state, beside those of operation_sides.h.
 inline constexpr std::uint16_t descriptor_non_blocking = 8;  // surely has O_NONBLOCK
 inline constexpr std::uint16_t descriptor_drained = 16;      // the last receive left nothing,
-inline constexpr std::uint16_t descriptor_holds_more = 32;   // or left something: the socket said so
+inline constexpr std::uint16_t descriptor_holds_more = 32;   // or left something: the socket said so (or the last accept)
 inline constexpr std::uint16_t descriptor_full = 64;         // the last send did not fit
 inline constexpr std::uint16_t descriptor_asked = 128;       // the socket's family is known,
 inline constexpr std::uint16_t descriptor_internet = 256;    // and is IPv4 or IPv6
@@ -33,7 +33,8 @@ inline constexpr std::uint8_t kind_never_waits = 16;
 // Has no opcode, or one that is slower than the call (it is punted to a worker thread): the poller makes the call itself,
 // once a poll has said that it will not block.
 inline constexpr std::uint8_t kind_is_direct = 32;
-// Neither answered without the kernel nor called, whatever is known of the descriptor: straight to the ring.
+// Neither answered without the kernel nor called, whatever is known of the descriptor: straight to the ring. But for what
+// is worth a call.
 inline constexpr std::uint8_t kind_is_plain = 128;
 
 constexpr std::uint8_t make_traits(OperationKind kind) noexcept {
@@ -85,12 +86,17 @@ inline bool needs_header(const Operation& operation) noexcept {
 //
 // A send nearly always fits. Its call costs what its entry costs (4.5 us a round trip over loopback TCP with one pair,
 // 4.1 us with 64, either way), and the bytes leave at once. A receive mostly has to wait, so it is called only if the
-// last one has said that there is more.
+// last one has said that there is more; so is an accept, or each of a burst would take a turn of the loop. After a
+// batch of few datagrams, none is left.
 inline bool is_worth_a_call(const Operation& operation) noexcept {
   const std::uint16_t state = operation.descriptor == nullptr ? 0 : operation.descriptor->state;
   switch (operation.kind) {
-    case OperationKind::send: return is_on_socket(operation) && (state & descriptor_full) == 0;
+    case OperationKind::send:
+    case OperationKind::send_message: return is_on_socket(operation) && (state & descriptor_full) == 0;
     case OperationKind::receive: return (state & descriptor_holds_more) != 0 && is_on_socket(operation);
+    case OperationKind::accept:
+      return (state & descriptor_holds_more) != 0 && (operation.flags & operation_multishot) == 0;
+    case OperationKind::receive_batch: return (state & descriptor_drained) == 0;
     default: return (traits_of(operation.kind) & kind_is_direct) != 0;
   }
 }

@@ -98,7 +98,7 @@ bool IoUringPoller::start_other(Operation& operation, std::uint8_t traits) noexc
   check_sides_are_free(operation, traits);
 
   std::int64_t result = -EAGAIN;
-  if ((traits & kind_is_plain) == 0) {
+  if ((traits & kind_is_plain) == 0 || is_worth_a_call(operation)) {
     const bool may_inline = (operation.flags & operation_no_inline) == 0;
     result = answer_without_kernel(operation);
     const bool may_call = may_inline || (traits & kind_never_waits) != 0;
