@@ -67,18 +67,22 @@ class EpollPoller final : public ReadinessPoller {
       count = sys::epoll_wait(epoll_.get(), events_.data(), events_max, timeout);
     }
     if (count < 0) [[unlikely]] ++stats_.interrupted_waits;
-    std::size_t wakes = 0;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const epoll_event& event = events_[static_cast<std::size_t>(i)];
+    served_ = 0;
+    fetched_ = count > 0 ? static_cast<std::uint32_t>(count) : 0;
+    return 0;
+  }
+
+  std::size_t serve_fetched() noexcept override {
+    std::size_t events = 0;
+    while (served_ != fetched_ && !is_full()) {
+      const epoll_event& event = events_[served_++];
       const std::uint64_t token = event.data.u64;
-      if (token == wake_token) [[unlikely]] {
-        ++wakes;
-        continue;
-      }
-      on_event(SlotId::from_token(token), to_state(event.events));
+      if (token == wake_token) [[unlikely]] continue;
+      ++events;
+      serve(SlotId::from_token(token), to_state(event.events));
     }
     if (stale_events_ != 0) [[unlikely]] renew();
-    return count > 0 ? static_cast<std::size_t>(count) - wakes : 0;
+    return events;
   }
 
   // The eventfd is registered edge-triggered and never read: each write is an edge, whatever the counter says (it would

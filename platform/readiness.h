@@ -73,19 +73,26 @@ class ReadinessPoller : public Poller {
   virtual std::int64_t watch_output(Descriptor& descriptor) noexcept = 0;
   // `closes`: the descriptor is about to be closed.
   virtual void unwatch(Descriptor& descriptor, bool closes) noexcept = 0;
-  // Waits at most `timeout` (zero: not at all; Duration::max(): for ever) and calls on_event() for each event. Returns the number of events,
-  // without those of signal(). May return early.
+  // Waits at most `timeout` (zero: not at all; Duration::max(): for ever) for events, and then either calls on_event() for each
+  // or keeps them for serve_fetched(). Returns the number of the former, without those of signal(). May return early.
   virtual std::size_t fetch(Duration timeout) noexcept = 0;
+  // Calls serve() for each event that fetch() has kept, in their order, until none is left or is_full(). Returns how
+  // many there were, without those of signal(). Nothing is fetched before all have been served.
+  virtual std::size_t serve_fetched() noexcept { return 0; }
   // Makes the running or next fetch() return. Any thread.
   virtual void signal() const noexcept = 0;
 
-  // An event: `ready` are bits of the state that are set by it.
+  // An event: `ready` are bits of the state that are set by it. The operation that waits for input is tried at once.
+  // Inside wait() only, as it completes operations.
+  void serve(SlotId id, std::uint16_t ready) noexcept;
+  // Whether the running wait() has delivered enough.
+  bool is_full() const noexcept { return budget_ <= 0; }
+  bool has_fetched() const noexcept { return fetched_ != served_; }
+
+  // As serve(), but what waits is tried by the next wait().
   void on_event(SlotId id, std::uint16_t ready) noexcept {
     Descriptor* const descriptor = table_.find(id);
-    if (descriptor == nullptr) [[unlikely]] {
-      ++stale_events_;  // of a descriptor that was closed, whose open file lives on elsewhere
-      return;
-    }
+    if (descriptor == nullptr) [[unlikely]] return note_stale();
     descriptor->state |= ready;
     Operation* const input = descriptor->parked_input;
     Operation* const output = descriptor->parked_output;
@@ -112,6 +119,15 @@ class ReadinessPoller : public Poller {
   }
   std::size_t attached() const noexcept { return table_.size(); }
   bool is_in_foreign_loop() const noexcept { return foreign_loop_; }
+  // An event of a descriptor that was closed, whose open file lives on elsewhere; or that was closed after the event had been
+  // fetched, which is nothing to be looked after.
+  void note_stale() noexcept {
+    if (closed_since_fetch_ > 0) {
+      --closed_since_fetch_;
+    } else {
+      ++stale_events_;
+    }
+  }
   // From now on wake() always signals between waits, and so do we if the next wait would not sleep.
   void enter_foreign_loop() const noexcept;
   // To be called by the destructor, before signal() loses what it needs.
@@ -119,6 +135,9 @@ class ReadinessPoller : public Poller {
 
   PollerStats stats_;
   std::size_t stale_events_ = 0;  // a system that can leave some behind looks after them
+  // Events that fetch() has kept, and those of them that have been served.
+  std::uint32_t fetched_ = 0;
+  std::uint32_t served_ = 0;
 
  private:
   enum class Side : std::uint8_t { input, output, both, none };
@@ -144,6 +163,12 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint32_t token_connecting = 16; // the system has been asked
   static constexpr std::uint32_t token_retry = 32;      // counts from here: retries
 
+  // What one wait() delivers at most, in bytes: so little that what a receive has brought into the cache (the kernel's
+  // socket, the lent buffer, the frame) is still there when the task that waited for it sends; and so much that a turn of
+  // the loop is a small part of the cost. A completion counts as much as the lines of the cache that it touches, about.
+  // The next waits serve what is left of the events before anything is fetched.
+  static constexpr std::int64_t bytes_per_completion = 2048;
+  static constexpr std::uint32_t completions_per_wait = 32;
   // Completions of one multishot operation before it queues again behind the others.
   static constexpr std::size_t multishot_budget = 16;
 
@@ -180,7 +205,11 @@ class ReadinessPoller : public Poller {
     operation.token |= token_due;
     due_.push(operation);
   }
-  void run_due(std::size_t completions_max) noexcept;
+  void note_delivery() noexcept {
+    ++delivered_;
+    budget_ -= bytes_per_completion;
+  }
+  void run_due() noexcept;
   void run(Operation& operation) noexcept;
   void run_multishot(Operation& operation) noexcept;
   void finish(Operation& operation, std::int64_t result) noexcept;
@@ -236,7 +265,7 @@ class ReadinessPoller : public Poller {
 
   // Set once.
   Clock& clock_;
-  const std::size_t completions_max_;
+  const std::int64_t budget_max_;  // of one wait()
 
   // Owner thread only.
   DescriptorTable table_;
@@ -248,6 +277,9 @@ class ReadinessPoller : public Poller {
   std::size_t in_flight_ = 0;
   std::size_t with_worker_ = 0;
   std::size_t delivered_ = 0;  // by the wait() that runs
+  std::int64_t budget_ = 0;  // what it may still deliver, in bytes
+  std::size_t closed_since_fetch_ = 0;  // descriptors, while events were left to be served
+  std::size_t due_before_ = 0;  // operations at the front of due_ that are there since the last fetch
   const void* thread_ = nullptr;  // debug builds: which one waits
   bool shut_down_ = false;  // every descriptor is `refusing`
   mutable bool foreign_loop_ = false;

@@ -19,7 +19,7 @@ constexpr Duration sleep_max = std::chrono::hours(24);  // who sleeps longer is 
 
 ReadinessPoller::ReadinessPoller(const PollerOptions& options) noexcept
     : clock_(options.clock == nullptr ? steady_clock() : *options.clock),
-      completions_max_(std::max(1u, options.completions_max)),
+      budget_max_(std::clamp(options.completions_max, 1u, completions_per_wait) * bytes_per_completion),
       lent_(options.lent_buffers, options.lent_buffer_size),
       worker_([](void* poller) noexcept { static_cast<ReadinessPoller*>(poller)->nudge(); }, this) {}
 
@@ -83,6 +83,7 @@ void ReadinessPoller::forget(Descriptor& descriptor, bool closes) noexcept {
   GYRE_CHECK_HINT(descriptor.native != no_descriptor, "the descriptor is not attached");
   if (is_watched(descriptor)) unwatch(descriptor, closes);
   table_.remove(descriptor);
+  if (has_fetched()) ++closed_since_fetch_;
 }
 
 UniqueFd ReadinessPoller::detach(Descriptor& descriptor) noexcept {
@@ -315,7 +316,7 @@ void ReadinessPoller::park_source(Operation& operation) noexcept {
 }
 
 // An operation that finds no buffer waits for give_back().
-std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Descriptor& descriptor) noexcept {
+inline std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Descriptor& descriptor) noexcept {
   void* const buffer = lent_.take();
   if (buffer == nullptr) {
     if (lent_.lent() == 0) return -ENOMEM;
@@ -326,6 +327,7 @@ std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Descriptor&
   const std::int64_t result = receive_some(descriptor, buffer, lent_.size(), false);
   if (result > 0) {
     operation.buffer = buffer;
+    budget_ -= result;
   } else {
     operation.buffer = nullptr;
     lent_.give_back(buffer);
@@ -454,7 +456,7 @@ inline void ReadinessPoller::end(Operation& operation, std::int64_t result) noex
   operation.flags &= static_cast<std::uint16_t>(~operation_more);
   operation.result = result;
   --in_flight_;
-  ++delivered_;
+  note_delivery();
   operation.complete(operation);
 }
 
@@ -480,14 +482,33 @@ inline void ReadinessPoller::run(Operation& operation) noexcept {
   }
 }
 
-inline void ReadinessPoller::run_due(std::size_t completions_max) noexcept {
+void ReadinessPoller::serve(SlotId id, std::uint16_t ready) noexcept {
+  Descriptor* const descriptor = table_.find(id);
+  if (descriptor == nullptr) [[unlikely]] return note_stale();
+  descriptor->state |= ready;
+  Operation* const input = descriptor->parked_input;
+  Operation* const output = descriptor->parked_output;
+  const bool for_output = output != nullptr && (ready & may_write) != 0;
+  if (for_output && (output->token & token_due) == 0) make_due(*output);
+  if (input != nullptr && (ready & may_read) != 0) [[likely]] {
+    descriptor->state &= static_cast<std::uint16_t>(~idle_all);
+    if ((input->token & (token_due | token_unlent)) == 0) [[likely]] run(*input);
+  } else if (for_output) {
+    descriptor->state &= static_cast<std::uint16_t>(~idle_all);
+  } else {
+    note_idle(*descriptor);
+  }
+}
+
+inline void ReadinessPoller::run_due() noexcept {
   // What becomes due meanwhile is for the next wait: so each operation is tried once, and the others get their turn.
-  for (std::size_t count = due_.size(); count > 0 && delivered_ < completions_max; --count) {
+  for (std::size_t count = due_.size(); count > 0 && !is_full(); --count) {
     Operation* const operation = due_.pop();
+    if (due_before_ > 0) --due_before_;
     operation->token &= ~token_due;
     run(*operation);
   }
-  while (delivered_ < completions_max) {
+  while (!is_full()) {
     Operation* const operation = done_.pop();
     if (operation == nullptr) break;
     finish(*operation, operation->result);
@@ -496,7 +517,7 @@ inline void ReadinessPoller::run_due(std::size_t completions_max) noexcept {
 
 void ReadinessPoller::run_multishot(Operation& operation) noexcept {
   Descriptor& descriptor = *operation.descriptor;
-  for (std::size_t count = 0; count < multishot_budget && delivered_ < completions_max_; ++count) {
+  for (std::size_t count = 0; count < multishot_budget && !is_full(); ++count) {
     if (count > 0 && (descriptor.state & may_read) == 0) return;  // the short-read rule: empty
     const std::int64_t result = attempt(operation, descriptor);
     if (result == -EAGAIN) return;
@@ -507,7 +528,7 @@ void ReadinessPoller::run_multishot(Operation& operation) noexcept {
     }
     operation.result = result;
     operation.flags |= operation_more;
-    ++delivered_;
+    note_delivery();
     operation.complete(operation);
     if (operation.state != OperationState::in_flight) return;  // cancelled, and due because of that
   }
@@ -567,6 +588,7 @@ std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
   check_thread();
   ++stats_.waits;
   delivered_ = 0;
+  budget_ = budget_max_;
   bool woken = wake_word_.take();
   // What remains of a sleep that ended too soon (clocks of two processors differ by microseconds) is slept in one piece:
   // the system returns at once from shorter ones, and this would spin until the deadline.
@@ -575,7 +597,9 @@ std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
   for (;;) {
     if (with_worker_ != 0) take_from_worker();
     Duration timeout = Duration::zero();
-    const bool may_sleep = !woken && due_.empty() && done_.empty() && deadline > Instant();
+    // Events of the last fetch that are left for this wait: the kernel is not asked before they have been served.
+    const bool has_rest = has_fetched() || (due_before_ > 0 && !due_.empty());
+    const bool may_sleep = !woken && !has_rest && due_.empty() && done_.empty() && deadline > Instant();
     if (may_sleep) {
       timeout = deadline == never ? Duration::max() : std::min(deadline - clock_.now(), sleep_max);
       timeout = std::max(timeout, sleep_min);
@@ -586,16 +610,20 @@ std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
       if (!wake_word_.prepare_to_sleep()) timeout = Duration::zero();
     }
     // Of a kernel that has nothing of ours nobody needs to ask: a turn of tasks that only compute makes no system call.
-    if (timeout > Duration::zero() || in_flight_ > 0 || foreign_loop_) {
+    if (!has_rest && (timeout > Duration::zero() || in_flight_ > 0 || foreign_loop_)) {
       ++stats_.system_calls;
+      closed_since_fetch_ = 0;
       events = fetch(timeout);
+      due_before_ = due_.size();
     }
     if (wake_word_.take()) woken = true;
     if (with_worker_ != 0) take_from_worker();
-    run_due(completions_max_);
+    if (has_fetched()) events += serve_fetched();
+    run_due();
     if (delivered_ > 0) break;
     if (events > 0) ++stats_.idle_polls;
     if (woken) break;
+    if (has_rest) continue;  // the kernel has not been asked yet
     sleep_min = rest_min;
     if (deadline == never) continue;
     if (deadline <= Instant() || clock_.now() >= deadline) break;
@@ -625,7 +653,7 @@ void ReadinessPoller::enter_foreign_loop() const noexcept {
 
 // Inside a foreign loop we count as sleeping whenever wait() is not running, and what is pending must show.
 void ReadinessPoller::hand_to_foreign_loop() const noexcept {
-  if (!due_.empty() || !done_.empty()) {
+  if (!due_.empty() || !done_.empty() || has_fetched()) {
     static_cast<void>(wake_word_.wake());
     signal();
     return;

@@ -100,6 +100,33 @@ TEST_P(PollerLimitsTest, RestOfABatchCanBeClosedBetweenWaits) {
   EXPECT_TRUE(io_->run_until([&] { return io_->in_flight_requests() == 0; }));
 }
 
+// The next tenants of the slots wait for events of their own.
+TEST_P(PollerLimitsTest, RestOfABatchIsNotForTheNextTenantOfASlot) {
+  PollerOptions options;
+  options.completions_max = 4;
+  reopen(options);
+  std::vector<UniqueFd> peers;
+  std::vector<Descriptor*> watched;
+  open_receivers(8);
+  for (int i = 0; i < 20; ++i) {
+    Pair pair = unix_pair();
+    peers.push_back(std::move(pair.far));
+    watched.push_back(&io_->attach(std::move(pair.near)));
+  }
+  io_->settle();
+  write_to_all();
+  for (const UniqueFd& peer : peers) write_all(peer, "x");
+  EXPECT_LE(io_->turn(PollerDriver::time_limit), 4u);
+  for (Descriptor* descriptor : watched) UniqueFd(io_->detach(*descriptor)).reset();
+  const std::size_t old = receives_.size();
+  open_receivers(20);
+  EXPECT_TRUE(io_->run_until([&] { return done() == old; }));
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(io_->turn(), 0u);
+  EXPECT_EQ(done(), old);
+  for (std::size_t i = old; i < peers_.size(); ++i) write_all(peers_[i], "y");
+  EXPECT_TRUE(io_->run_until([&] { return done() == old + 20; }));
+}
+
 TEST_P(PollerLimitsTest, RestOfABatchSurvivesShutdown) {
   PollerOptions options;
   options.completions_max = 2;

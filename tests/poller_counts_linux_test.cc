@@ -80,9 +80,9 @@ class PollerCountsTest : public PollerFixture {
     PollerFixture::SetUp();
   }
 
-  void open_connections(Pair (*make_pair)()) {
+  void open_connections(Pair (*make_pair)(), std::size_t count = connections) {
     io_->expect_foreign_operations();
-    for (std::size_t i = 0; i < connections; ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       Pair pair = make_pair();
       peers_.push_back(std::move(pair.far));
       echoes_.push_back(
@@ -165,6 +165,24 @@ TEST_P(PollerCountsTest, AnAnswerThatThePeerReadsIsNoEvent) {
     const std::uint64_t before = io_->poller().stats().idle_polls;
     io_->poller().wait(Instant());
     EXPECT_EQ(io_->poller().stats().idle_polls, before);
+  }
+}
+
+// What a fetch has brought is used up, slice by slice, before the system is asked again.
+TEST_P(PollerCountsTest, BatchOfManyConnectionsIsFetchedOnce) {
+  constexpr std::size_t many = 200;
+  open_connections(unix_pair, many);
+  round();
+  read_answers();
+  const std::uint64_t all = sys::calls_made();
+  const std::uint64_t enters_before = enters();
+  const std::size_t waits = round();
+  if (GetParam().name == "epoll") {
+    EXPECT_LE(sys::calls_made() - all, 2 * many + 1);
+    EXPECT_GE(waits, many / 64) << "a wait has delivered all at once";
+    EXPECT_LE(waits, many / 8);
+  } else if (is_io_uring()) {
+    EXPECT_LE(enters() - enters_before, waits);
   }
 }
 
