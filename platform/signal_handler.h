@@ -37,6 +37,10 @@ class [[nodiscard]] SignalHandler {
   alignas(8) unsigned char previous_[160] = {};
 };
 
+// Whether the signal tells the whole program something, so that several parts of it may listen; not one that shows a bug where
+// it arises (SEGV, BUS, FPE, ILL). Some of them cannot be caught (KILL, STOP).
+bool may_be_shared(int signal) noexcept;
+
 // Gives the signal its default disposition and sends it to the calling process. Async-signal-safe.
 void raise_by_default(int signal) noexcept;
 

@@ -60,6 +60,13 @@ Result<SignalHandler> SignalHandler::install_over_default(int signal, Function f
   return install(signal, function);
 }
 
+bool may_be_shared(int signal) noexcept {
+  switch (signal) {
+    case SIGSEGV: case SIGBUS: case SIGFPE: case SIGILL: return false;
+    default: return true;
+  }
+}
+
 void raise_by_default(int signal) noexcept {
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;

@@ -143,6 +143,8 @@ Result<SignalHandler> SignalHandler::install_over_default(int signal, Function f
   return install(signal, function);
 }
 
+bool may_be_shared(int signal) noexcept { return signal == SIGINT || signal == SIGTERM || signal == SIGBREAK; }
+
 void raise_by_default(int signal) noexcept {
   ::TerminateProcess(::GetCurrentProcess(), sys::exit_code_of_signal(signal));
   ::Sleep(INFINITE);
