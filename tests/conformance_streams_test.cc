@@ -37,14 +37,6 @@ const std::string& much_text() {
 // Holds much_text().
 constexpr std::size_t wide = 32 << 20;
 
-// Until everybody else waits.
-Task<void> settle() {
-  for (int turn = 0; turn < 20; ++turn) {
-    const Result<void> yielded = co_await yield();
-    EXPECT_TRUE(yielded.has_value());
-  }
-}
-
 // --- Writing ---------------------------------------------------------------------------------------------------------
 
 Task<void> write_much(TcpStream& stream, bool& done) {

@@ -15,6 +15,7 @@
 #include <gyre/task/timeout.h>
 
 #include "support/net_task_fixture.h"
+#include "support/net_tasks.h"
 #include "support/task_fixture.h"
 
 namespace gyre::test {
@@ -84,12 +85,6 @@ class ConnectTest : public NetTaskFixture {
 };
 
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(ConnectTest);
-
-// Lets all happen that happens without time.
-Task<void> settle() {
-  const std::uint64_t end = this_reactor().stats().turns + 10;
-  while (this_reactor().stats().turns < end) static_cast<void>(co_await yield());
-}
 
 TEST(InterleaveFamiliesTest, AlternatesAndKeepsTheOrderOfEach) {
   const auto v4 = [](std::uint16_t port) { return Endpoint::loopback_v4(port); };

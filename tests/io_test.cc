@@ -23,12 +23,6 @@ Task<void> readable_into(NativeDescriptor fd, Told& told) {
   const Result<void> ready = co_await wait_readable(fd);
   told = ready;
 }
-Task<void> settle() {
-  for (int turn = 0; turn < 5; ++turn) {
-    const Result<void> yielded = co_await yield();
-    EXPECT_TRUE(yielded.has_value());
-  }
-}
 
 Task<void> wait_for_bytes() {
   const Pair pair = unix_pair();

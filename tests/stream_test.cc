@@ -50,14 +50,6 @@ class StreamTest : public NetTaskFixture {
 };
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(StreamTest);
 
-// Until everybody else waits.
-Task<void> settle() {
-  for (int turn = 0; turn < 5; ++turn) {
-    const Result<void> yielded = co_await yield();
-    EXPECT_TRUE(yielded.has_value());
-  }
-}
-
 // --- Bytes -----------------------------------------------------------------------------------------------------------
 
 Task<void> read_what_was_written() {

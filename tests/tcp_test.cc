@@ -40,12 +40,6 @@ Task<Bound> bind_loopback(Endpoint where = Endpoint::loopback_v4(0), ListenOptio
 Endpoint refusing_endpoint(const UniqueFd& socket) {
   return Endpoint(local_address(socket));
 }
-Task<void> settle() {
-  for (int turn = 0; turn < 5; ++turn) {
-    const Result<void> yielded = co_await yield();
-    EXPECT_TRUE(yielded.has_value());
-  }
-}
 Task<void> accept_into(TcpListener& listener, std::optional<Result<TcpStream>>& accepted) {
   Result<TcpStream> stream = co_await listener.accept();
   accepted.emplace(std::move(stream));

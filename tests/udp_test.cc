@@ -14,6 +14,7 @@
 #include <gyre/task/task_group.h>
 #include <gyre/task/timeout.h>
 
+#include "support/datagram_tasks.h"
 #include "support/net_task_fixture.h"
 #include "support/net_tasks.h"
 
@@ -35,22 +36,6 @@ Task<Open> open_udp(Endpoint where = Endpoint::loopback_v4(0)) {
   const Result<Endpoint> bound = socket->local_endpoint();
   GYRE_CHECK(bound.has_value());
   co_return Open{std::move(*socket), *bound};
-}
-Task<void> settle() {
-  for (int turn = 0; turn < 5; ++turn) {
-    const Result<void> yielded = co_await yield();
-    EXPECT_TRUE(yielded.has_value());
-  }
-}
-Task<void> send_text(DatagramSocket& socket, std::string text, Endpoint to) {
-  const Result<void> sent = co_await socket.send_to(bytes_of(text), to);
-  EXPECT_TRUE(sent.has_value()) << sent.error();
-}
-Task<std::string> receive_text(DatagramSocket& socket) {
-  std::string buffer(100, '.');
-  const Result<Datagram> received = co_await socket.receive(room_in(buffer));
-  EXPECT_TRUE(received.has_value()) << received.error();
-  co_return received ? buffer.substr(0, received->size) : "(nothing)";
 }
 
 // C-157: boundaries, empty datagrams, who has sent it.

@@ -15,6 +15,8 @@
 #include <gyre/task/sleep.h>
 #include <gyre/task/task_group.h>
 
+#include "support/datagram_tasks.h"
+#include "support/descriptor_passing.h"
 #include "support/net_task_fixture.h"
 #include "support/net_tasks.h"
 #include "support/random_cancel.h"
@@ -32,22 +34,6 @@ Ends datagram_pair() {
   Result<Ends> ends = UnixDatagram::pair();
   GYRE_CHECK(ends.has_value());
   return std::move(*ends);
-}
-Task<void> settle() {
-  for (int turn = 0; turn < 5; ++turn) {
-    const Result<void> yielded = co_await yield();
-    EXPECT_TRUE(yielded.has_value());
-  }
-}
-Task<void> send_text(DatagramSocket& socket, std::string text, Endpoint to) {
-  const Result<void> sent = co_await socket.send_to(bytes_of(text), to);
-  EXPECT_TRUE(sent.has_value()) << sent.error();
-}
-Task<std::string> receive_text(DatagramSocket& socket) {
-  std::string buffer(100, '.');
-  const Result<Datagram> received = co_await socket.receive(room_in(buffer));
-  EXPECT_TRUE(received.has_value()) << received.error();
-  co_return received ? buffer.substr(0, received->size) : "(nothing)";
 }
 
 // --- Paths -----------------------------------------------------------------------------------------------------------
@@ -194,22 +180,6 @@ TEST_P(UnixDatagramTest, DescriptorsTravelBothWays) {
   run(pass_by_path(directory.path()));
 }
 
-// Too many for the receiver, or one that wants none: they are closed (the fixture counts), the bytes arrive.
-Task<void> pass_too_many(std::size_t count, std::size_t wanted) {
-  auto [near, far] = datagram_pair();
-  const UniqueFd event = event_fd();
-  const std::vector<NativeDescriptor> passed(count, event.get());
-  const Result<void> sent = co_await near.send_with(bytes_of("x"), passed);
-  EXPECT_TRUE(sent.has_value()) << sent.error();
-  std::array<std::byte, 8> buffer;
-  std::vector<UniqueFd> taken(wanted);
-  const Result<DatagramAndDescriptors> received = co_await far.receive_with(buffer, taken);
-  EXPECT_TRUE(received.has_value());
-  if (!received) co_return;
-  EXPECT_EQ(received->size, 1U);
-  EXPECT_EQ(received->descriptors, std::min(count, wanted));
-  EXPECT_EQ(received->lost_some, count > wanted);
-}
 Task<void> pass_to_nobody() {
   auto [near, far] = datagram_pair();
   const UniqueFd event = event_fd();
@@ -238,9 +208,9 @@ Task<void> pass_to_nobody() {
   EXPECT_TRUE(sent.has_value());
 }
 TEST_P(UnixDatagramTest, DescriptorsThatNobodyTakesAreClosed) {
-  run(pass_too_many(1, 0));
-  run(pass_too_many(3, 2));
-  run(pass_too_many(passed_descriptors_max, passed_descriptors_max));
+  run(pass_too_many(datagram_pair, 1, 0));
+  run(pass_too_many(datagram_pair, 3, 2));
+  run(pass_too_many(datagram_pair, passed_descriptors_max, passed_descriptors_max));
   run(pass_to_nobody());
 }
 

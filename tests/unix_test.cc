@@ -21,6 +21,7 @@
 #include <gyre/task/sleep.h>
 #include <gyre/task/task_group.h>
 
+#include "support/descriptor_passing.h"
 #include "support/net_task_fixture.h"
 #include "support/net_tasks.h"
 
@@ -47,12 +48,6 @@ Endpoint path_endpoint(const std::string& path) {
   return *endpoint;
 }
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
-Task<void> settle() {
-  for (int turn = 0; turn < 5; ++turn) {
-    const Result<void> yielded = co_await yield();
-    EXPECT_TRUE(yielded.has_value());
-  }
-}
 
 // --- Connecting and listening ----------------------------------------------------------------------------------------
 
@@ -242,22 +237,6 @@ Task<void> pass_a_pipe() {
 }
 TEST_P(UnixTest, DescriptorsTravelWithBytes) { run(pass_a_pipe()); }
 
-// Too many for the receiver, or one that wants none: they are closed (the fixture counts), the bytes arrive.
-Task<void> pass_too_many(std::size_t count, std::size_t wanted) {
-  auto [near, far] = unix_streams();
-  const UniqueFd event = event_fd();
-  const std::vector<NativeDescriptor> passed(count, event.get());
-  const Result<std::size_t> sent = co_await near.write_with(bytes_of("x"), passed);
-  EXPECT_TRUE(sent.has_value()) << sent.error();
-  std::array<std::byte, 8> buffer;
-  std::vector<UniqueFd> taken(wanted);
-  const Result<BytesAndDescriptors> received = co_await far.read_with(buffer, taken);
-  EXPECT_TRUE(received.has_value());
-  if (!received) co_return;
-  EXPECT_EQ(received->bytes, 1U);
-  EXPECT_EQ(received->descriptors, std::min(count, wanted));
-  EXPECT_EQ(received->lost_some, count > wanted);
-}
 Task<void> pass_to_nobody() {
   auto [near, far] = unix_streams();
   const UniqueFd event = event_fd();
@@ -273,9 +252,9 @@ Task<void> pass_to_nobody() {
   // The third stays in the socket that is closed.
 }
 TEST_P(UnixTest, DescriptorsThatNobodyTakesAreClosed) {
-  run(pass_too_many(1, 0));
-  run(pass_too_many(3, 2));
-  run(pass_too_many(passed_descriptors_max, passed_descriptors_max));
+  run(pass_too_many(unix_streams, 1, 0));
+  run(pass_too_many(unix_streams, 3, 2));
+  run(pass_too_many(unix_streams, passed_descriptors_max, passed_descriptors_max));
   run(pass_to_nobody());
 }
 

@@ -1,7 +1,9 @@
-// Small things that tests of streams say again and again: bytes and text, connected pairs, reading to the end.
+// Small things that tests of streams say again and again: bytes and text, connected pairs, reading to the end, waiting for
+// everybody else.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +14,8 @@
 #include <gyre/net/stream.h>
 #include <gyre/net/tcp_stream.h>
 #include <gyre/platform/result.h>
+#include <gyre/reactor/reactor.h>
+#include <gyre/task/sleep.h>
 #include <gyre/task/task.h>
 
 namespace gyre::test {
@@ -24,6 +28,15 @@ inline std::span<std::byte> room_in(std::string& text) {
 }
 inline std::string text_of(std::span<const std::byte> bytes) {
   return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+// Lets all happen that happens without time, unless the task is cancelled.
+inline Task<void> settle() {
+  const std::uint64_t end = this_reactor().stats().turns + 10;
+  while (this_reactor().stats().turns < end) {
+    const Result<void> yielded = co_await yield();
+    if (!yielded) co_return;
+  }
 }
 
 // Inside a task. Aborts if the system gives none.

@@ -59,12 +59,6 @@ Task<bool> until(Done done) {
   co_return false;
 }
 
-// Lets all happen that happens without time.
-inline Task<void> settle() {
-  const std::uint64_t end = this_reactor().stats().turns + 10;
-  while (this_reactor().stats().turns < end) static_cast<void>(co_await yield());
-}
-
 inline Task<TcpStream> connect_to(Endpoint where) {
   Result<TcpStream> stream = co_await TcpStream::connect(where);
   EXPECT_TRUE(stream) << stream.error();
