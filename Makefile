@@ -112,9 +112,9 @@ linux-arm: zig ## cross-builds library, tests and examples for Linux on ARM, wit
 	+@$(AGAIN) $(call CROSS,aarch64-linux-gnu) build-tests
 build-stress: $(STRESS:%=$(OUT)/tests/%$(EXE))
 build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS) $(if $(filter test-Linux,$(MODE)-$(SYSTEM)),$(if $(shell command -v valgrind),counted))
-# What instructions_linux_test counts is built as users build.
+# What the instruction tests count is built as users build.
 counted:
-	+@$(AGAIN) MODE=release $(BUILD)/release/bench/echo/rounds
+	+@$(AGAIN) MODE=release $(BUILD)/release/bench/echo/rounds $(BUILD)/release/bench/tasks/rounds
 run-tests:
 	+@JOBS=$(JOBS) exec tools/run_tests $(OUT)/results $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)
 # What `make test` does not compile.
@@ -199,6 +199,8 @@ endif
 $(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libgyre.a
 	$(SAY)$(COMPILE) $^ -lbenchmark_main -lbenchmark $(LDFLAGS) -o $@
 $(OUT)/bench/echo/%: $(OUT)/bench/echo/%.o $(OUT)/libgyre.a
+	$(SAY)$(COMPILE) $^ $(LDFLAGS) -o $@
+$(OUT)/bench/tasks/%: $(OUT)/bench/tasks/%.o $(OUT)/libgyre.a
 	$(SAY)$(COMPILE) $^ $(LDFLAGS) -o $@
 $(BUILD)/tools/%: tools/%.cc
 	@mkdir -p $(@D)

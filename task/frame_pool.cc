@@ -77,21 +77,33 @@ thread_local ReturnAtThreadExit return_at_thread_exit;
   return true;
 }
 
-inline void* allocate_block(std::size_t size) noexcept {
-  if constexpr (debug_checks) ++thread_state.frames_allocated;
-  const std::size_t granules = granules_for(size);
-  if (sanitized || granules > frame_classes) return allocate_aligned(granules * frame_granule);
-  if (thread_state.free[granules] == nullptr) [[unlikely]] {
-    if (!refill(granules)) return nullptr;
-  }
+// Null if there is none at hand.
+inline void* take_pooled(std::size_t granules) noexcept {
   FreeBlock* const block = thread_state.free[granules];
+  if (block == nullptr) [[unlikely]] return nullptr;
   thread_state.free[granules] = block->next;
+  if constexpr (debug_checks) ++thread_state.frames_allocated;
   return block;
 }
 
-inline void free_block(void* block, std::size_t size) noexcept {
-  if constexpr (debug_checks) ++thread_state.frames_freed;
+// Neither this nor the next is inlined: what calls them saves no registers then.
+[[gnu::noinline]] void* allocate_block(std::size_t size) noexcept {
   const std::size_t granules = granules_for(size);
+  if (sanitized || granules > frame_classes) {
+    if constexpr (debug_checks) ++thread_state.frames_allocated;
+    return allocate_aligned(granules * frame_granule);
+  }
+  if (thread_state.free[granules] == nullptr && !refill(granules)) return nullptr;
+  return take_pooled(granules);
+}
+
+[[gnu::noinline]] void* allocate_root(std::size_t size) noexcept {
+  auto* const block = static_cast<std::byte*>(allocate_block(size + root_prefix));
+  return block != nullptr ? block + root_prefix : nullptr;
+}
+
+inline void free_block(void* block, std::size_t granules) noexcept {
+  if constexpr (debug_checks) ++thread_state.frames_freed;
   if (sanitized || granules > frame_classes) {
     free_aligned(block);
     return;
@@ -101,21 +113,21 @@ inline void free_block(void* block, std::size_t size) noexcept {
 
 }  // namespace
 
-void* allocate_frame_slow(std::size_t size) noexcept {
-  if (thread_state.pooled_granules_max != 0) return allocate_block(size);
+void* allocate_frame_slow(std::size_t size, std::size_t root_granules) noexcept {
+  if (thread_state.pooled_granules_max != 0) [[unlikely]] return allocate_block(size);
   // The first frame after a RootAllocation began.
   thread_state.pooled_granules_max = frame_classes;
-  auto* const block = static_cast<std::byte*>(allocate_block(size + root_prefix));
-  if (block == nullptr) return nullptr;
-  thread_state.root_frame = block + root_prefix;
-  return thread_state.root_frame;
+  if (!sanitized && root_granules <= frame_classes) [[likely]] {
+    if (void* const block = take_pooled(root_granules)) [[likely]] return static_cast<std::byte*>(block) + root_prefix;
+  }
+  return allocate_root(size);
 }
 
-void free_frame_slow(void* frame, std::size_t size) noexcept {
-  if (is_root_frame(frame)) {
-    free_block(static_cast<std::byte*>(frame) - root_prefix, size + root_prefix);
+void free_frame_slow(void* frame, std::size_t size, std::size_t root_granules) noexcept {
+  if (is_root_frame(frame)) [[likely]] {
+    free_block(static_cast<std::byte*>(frame) - root_prefix, root_granules);
   } else {
-    free_block(frame, size);
+    free_block(frame, granules_for(size));
   }
 }
 

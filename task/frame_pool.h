@@ -48,8 +48,6 @@ struct ThreadState {
   // The task that runs on this thread, and who runs it; null between tasks.
   TaskContext* current = nullptr;
   Scheduler* scheduler = nullptr;
-  // The root frame that the last begin_root() brought; see RootAllocation.
-  void* root_frame = nullptr;
   // Frames allocated and freed so far on this thread, and the last that was allocated; kept in builds with debug checks
   // only.
   std::uint64_t frames_allocated = 0;
@@ -64,9 +62,10 @@ struct ThreadState {
 // initial-exec: one addition to the thread pointer instead of a call, also in a shared library.
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadState thread_state;
 
-// All the cases that the fast path leaves: empty list, large frame, root frame, sanitizer. Null if memory is exhausted.
-void* allocate_frame_slow(std::size_t size) noexcept;
-void free_frame_slow(void* frame, std::size_t size) noexcept;
+// All the cases that the fast path leaves: empty list, large frame, root frame, sanitizer. `root_granules` is what a root
+// frame of that size takes: the caller's compiler knows it. Null if memory is exhausted.
+void* allocate_frame_slow(std::size_t size, std::size_t root_granules) noexcept;
+void free_frame_slow(void* frame, std::size_t size, std::size_t root_granules) noexcept;
 
 inline bool is_root_frame(const void* frame) noexcept {
   return reinterpret_cast<std::uintptr_t>(frame) % frame_granule != 0;
@@ -86,7 +85,7 @@ inline void* allocate_frame(std::size_t size) noexcept {
       }
     }
   }
-  return allocate_frame_slow(size);
+  return allocate_frame_slow(size, granules_for(size + root_prefix));
 }
 
 inline void free_frame(void* frame, std::size_t size) noexcept {
@@ -101,22 +100,16 @@ inline void free_frame(void* frame, std::size_t size) noexcept {
       return;
     }
   }
-  free_frame_slow(frame, size);
+  free_frame_slow(frame, size, granules_for(size + root_prefix));
 }
 
 // While one of these lives the next frame that this thread allocates gets the prefix of a root.
 class RootAllocation {
  public:
-  RootAllocation() noexcept : state_(thread_state) {
-    state_.pooled_granules_max = 0;
-    state_.root_frame = nullptr;
-  }
+  RootAllocation() noexcept : state_(thread_state) { state_.pooled_granules_max = 0; }
   RootAllocation(const RootAllocation&) = delete;
   RootAllocation& operator=(const RootAllocation&) = delete;
   ~RootAllocation() { state_.pooled_granules_max = frame_classes; }
-
-  // Whether `frame` is the one that got the prefix.
-  bool made(const void* frame) const noexcept { return frame == state_.root_frame; }
 
  private:
   ThreadState& state_;

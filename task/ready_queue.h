@@ -20,6 +20,8 @@ class ReadyQueue {
   bool empty() const noexcept { return head_ == tail_; }
   std::size_t size() const noexcept { return tail_ - head_; }
 
+  // One less than the frames for which there is room.
+  std::size_t last() const noexcept { return mask_; }
   // Makes room for `count` frames in all. Throws bad_alloc.
   void reserve(std::size_t count) {
     if (count > mask_ + 1) [[unlikely]] grow(count);

@@ -110,9 +110,12 @@ class Scheduler {
 
   // The rest is for the task layer itself.
 
-  // A task is added; makes sure that it can be queued. Returns its number. Throws bad_alloc.
-  std::uint32_t add_task() {
-    ready_.reserve(tasks_ + 2);
+  // A task more can be queued.
+  bool has_room() const noexcept { return tasks_ < ready_.last(); }
+  // Throws bad_alloc.
+  void make_room() { ready_.reserve(tasks_ + 2); }
+  // Returns its number. Precondition: has_room().
+  std::uint32_t add_task() noexcept {
     ++tasks_;
     return ++last_id_;
   }
@@ -156,17 +159,18 @@ class Scheduler {
   ReadyQueue ready_;
   Instant now_;
 
-  const detail::ThreadState* owner_ = nullptr;  // the thread that ran it first
-  Clock& clock_;
-  TimerQueue timers_;
-  CancelScope* expired_ = nullptr;  // a list, first to last
-  CancelScope** last_expired_ = &expired_;
   std::size_t tasks_ = 0;
-  std::uint32_t nested_ = 0;  // calls of run_nested() on the stack
   std::uint32_t last_id_ = 0;
   std::uint32_t last_ended_ = 0;
+
+  const detail::ThreadState* owner_ = nullptr;  // the thread that ran it first
+  Clock& clock_;
+  CancelScope* expired_ = nullptr;  // a list, first to last
+  CancelScope** last_expired_ = &expired_;
+  std::uint32_t nested_ = 0;  // calls of run_nested() on the stack
   IntrusiveList<detail::OpenGenerator> open_generators_;
   SchedulerOptions options_;
+  TimerQueue timers_;  // large
   TaskGroup* detached_;
 };
 

@@ -34,6 +34,7 @@ namespace detail {
 // Ends a root frame: see TaskGroup.
 void finish_root(TaskContext& context, const Error* error,
                  const std::exception_ptr* exception) noexcept;
+void finish_root(TaskContext& context) noexcept;
 
 // What a promise holds beside its base: nothing of use while the coroutine runs (then it is where the coroutine waits,
 // for dump_tasks), later the result.
@@ -176,7 +177,12 @@ class TaskPromiseCommon : public PromiseBase {
   }
 
   // A root has ended: tells its group, with what went wrong if anything did.
-  void finish(TaskContext& task) noexcept { finish_root(task, error(), exception()); }
+  void finish(TaskContext& task) noexcept {
+    if constexpr (!is_result<std::remove_cv_t<T>>) {
+      if (state() == has_value) [[likely]] return finish_root(task);
+    }
+    finish_root(task, error(), exception());
+  }
 
  protected:
   // g++ 12 puts a hidden flag in front of the frame of a coroutine with an await in a condition and no local variable,

@@ -37,16 +37,7 @@ void cancel_join(void* leaf, TaskContext& task) noexcept {
 
 }  // namespace
 
-namespace detail {
-
-constinit const WaitKind join_wait{"join", cancel_join};
-
-void finish_root(TaskContext& context, const Error* error,
-                 const std::exception_ptr* exception) noexcept {
-  context.scope->group()->child_finished(context, error, exception);
-}
-
-}  // namespace detail
+constinit const WaitKind detail::join_wait{"join", cancel_join};
 
 TaskGroup::TaskGroup(OnFailure on_failure)
     : scope_({}, &require_task(), require_task().scheduler(), this), on_failure_(on_failure) {}
@@ -62,11 +53,12 @@ TaskGroup::~TaskGroup() {
   for (const TaskFailure& failure : failures_) scope_.scheduler_.report(failure);
 }
 
+// The rare cases leave by tail calls, so that no register has to be saved for their sake; so too at a child's end.
 TaskContext* TaskGroup::add_child(void* root, const char* name) {
-  GYRE_CHECK_HINT(!ended_, "spawn() in a group that has been joined");
-  if (scope_.is_effective() || scope_.is_cancelled()) [[unlikely]] return nullptr;
+  Scheduler& scheduler = scope_.scheduler_;
+  if (ended_ || scope_.is_effective() || !scheduler.has_room()) [[unlikely]] return add_child_slow(root, name);
   auto* const record = new (&detail::record_of_root(root)) detail::TaskRecord{
-      .name = name, .context{&scope_, scope_.scheduler_.add_task(), last_}};
+      .name = name, .context{&scope_, scheduler.add_task(), last_}};
   TaskContext& child = record->context;
   const TaskContext* const spawner = current_task();
   if (spawner != nullptr) [[likely]] child.locals = detail::retain(spawner->locals);
@@ -76,23 +68,57 @@ TaskContext* TaskGroup::add_child(void* root, const char* name) {
   return &child;
 }
 
-void TaskGroup::child_finished(TaskContext& child, const Error* error,
-                               const std::exception_ptr* exception) noexcept {
-  detail::TaskRecord& record = detail::record_of(child);
-  Scheduler& scheduler = scope_.scheduler_;
+TaskContext* TaskGroup::add_child_slow(void* root, const char* name) {
+  GYRE_CHECK_HINT(!ended_, "spawn() in a group that has been joined");
+  if (scope_.is_effective()) return nullptr;
+  scope_.scheduler_.make_room();
+  return add_child(root, name);
+}
+
+inline void TaskGroup::take_out(TaskContext& child) noexcept {
   (child.previous != nullptr ? child.previous->next : first_) = child.next;
   (child.next != nullptr ? child.next->previous : last_) = child.previous;
   --children_;
-  scheduler.remove_task(child.id);
+  scope_.scheduler_.remove_task(child.id);
   child.state |= TaskContext::finished_bit;
-  if (error != nullptr || exception != nullptr) [[unlikely]] child_failed(child, error, exception);
-  // After the report: the failure sink sees what was bound in the task that failed.
-  if (child.locals != nullptr) [[unlikely]] detail::release(std::exchange(child.locals, nullptr));
+}
 
-  if (record.joiner != nullptr) std::exchange(record.joiner, nullptr)->end_wait();
-  if (room_ != nullptr) [[unlikely]] room_->set();
+// Whoever waits for the child, for room, or for the last child. `plain`: nobody waits for room.
+template <bool plain>
+inline void TaskGroup::wake_waiting(TaskContext& child) noexcept {
+  Scheduler& scheduler = scope_.scheduler_;
+  detail::TaskRecord& record = detail::record_of(child);
+  if (TaskContext* const joiner = record.joiner) {
+    record.joiner = nullptr;
+    joiner->leaf = nullptr;
+    scheduler.ready(joiner->frame);
+  }
+  if constexpr (!plain) {
+    if (room_ != nullptr) room_->set();
+  }
   if (children_ == 0 && waiting_ != nullptr) std::exchange(waiting_, nullptr)->end_wait();
   if ((child.state & TaskContext::has_handle_bit) == 0) scheduler.bury(detail::root_of(child));
+}
+
+void TaskGroup::end_child_slow(TaskContext& child, const Error* error,
+                               const std::exception_ptr* exception) noexcept {
+  take_out(child);
+  if (error != nullptr || exception != nullptr) child_failed(child, error, exception);
+  // After the report: the failure sink sees what was bound in the task that failed.
+  if (child.locals != nullptr) detail::release(std::exchange(child.locals, nullptr));
+  wake_waiting<false>(child);
+}
+
+void detail::finish_root(TaskContext& child, const Error* error, const std::exception_ptr* exception) noexcept {
+  if (error == nullptr && exception == nullptr) return finish_root(child);
+  child.scope->group()->end_child_slow(child, error, exception);
+}
+
+void detail::finish_root(TaskContext& child) noexcept {
+  TaskGroup& group = *child.scope->group();
+  if (child.locals != nullptr || group.room_ != nullptr) [[unlikely]] return group.end_child_slow(child, nullptr, nullptr);
+  group.take_out(child);
+  group.wake_waiting<true>(child);
 }
 
 void TaskGroup::child_failed(const TaskContext& child, const Error* error,

@@ -76,7 +76,7 @@ class TaskGroup {
     static_assert(is_task<TaskType>, "the callable must return a Task");
     const detail::RootAllocation allocation;
     TaskType task = detail::invoke(std::move(callable), std::forward<Arguments>(arguments)...);
-    return launch(options, allocation, std::move(task));
+    return launch(options, std::move(task));
   }
   // Starts a task that exists already (one allocation more).
   template <typename T>
@@ -86,7 +86,7 @@ class TaskGroup {
   template <typename T>
   JoinHandle<T> spawn(const SpawnOptions& options, Task<T> task) {
     const detail::RootAllocation allocation;
-    return launch(options, allocation, adopt(std::move(task)));
+    return launch(options, adopt(std::move(task)));
   }
 
   // Starts `callable(Started<V>, arguments...)` and waits until the child has said that it is ready, by
@@ -121,6 +121,7 @@ class TaskGroup {
 
  private:
   friend void detail::finish_root(TaskContext&, const Error*, const std::exception_ptr*) noexcept;
+  friend void detail::finish_root(TaskContext&) noexcept;
 
   class [[nodiscard]] JoinAwaiter {
    public:
@@ -153,13 +154,13 @@ class TaskGroup {
     co_return co_await std::move(child);
   }
 
-  // `task` was made while `allocation` was there. Makes it a child, and lets it start.
+  // Makes `task` a child, and lets it start.
   template <typename T>
-  JoinHandle<T> launch(SpawnOptions options, const detail::RootAllocation& allocation,
-                       Task<T> task) {
+  JoinHandle<T> launch(SpawnOptions options, Task<T> task) {
     GYRE_CHECK_HINT(static_cast<bool>(task), "spawned an empty Task");
     const auto frame = task.release();
-    if (!allocation.made(frame.address())) [[unlikely]] {
+    // Not if the callable has only passed on a task that there was.
+    if (!detail::is_root_frame(frame.address())) [[unlikely]] {
       return spawn(SpawnOptions(options), Task<T>::from_frame(frame));
     }
     TaskContext* const child = add_child(frame.address(), options.name);
@@ -178,8 +179,12 @@ class TaskGroup {
   // Makes the root frame a child, with one reference for a handle. Null if the group has been cancelled: then it starts
   // nothing more. Aborts if the group has ended. Throws bad_alloc.
   TaskContext* add_child(void* root, const char* name);
-  void child_finished(TaskContext& child, const Error* error,
-                      const std::exception_ptr* exception) noexcept;
+  [[gnu::cold, gnu::noinline]] TaskContext* add_child_slow(void* root, const char* name);
+  void take_out(TaskContext& child) noexcept;
+  template <bool plain>
+  void wake_waiting(TaskContext& child) noexcept;
+  [[gnu::noinline]] void end_child_slow(TaskContext& child, const Error* error,
+                                        const std::exception_ptr* exception) noexcept;
   [[gnu::cold, gnu::noinline]] void child_failed(const TaskContext& child, const Error* error,
                                                  const std::exception_ptr* exception) noexcept;
   void wait(void* frame, TaskContext& task) noexcept;
