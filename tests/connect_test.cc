@@ -56,8 +56,11 @@ Error error_of(const Result<T>& result) {
 // An address that never answers: a listener whose backlog is full drops what further knocks.
 struct BlackHole {
   BlackHole() : listener(tcp_listener(0)) {
-    // One more than the backlog has room for; the last is never answered, and need not be.
-    for (int i = 0; i < 3; ++i) {
+    // One that is in the backlog for certain before anybody else knocks; then more than it has room for. The last is
+    // never answered, and need not be.
+    knocks.push_back(connect_to(listener.address));
+    EXPECT_TRUE(becomes_readable(raw(listener.fd)));
+    for (int i = 0; i < 2; ++i) {
       UniqueFd knock = tcp_socket();
       begin_to_connect(knock, listener.address);
       knocks.push_back(std::move(knock));

@@ -96,7 +96,8 @@ class PollerCountsTest : public PollerFixture {
     char text[8] = "message";
     for (const UniqueFd& peer : peers_) write_all(peer, std::string_view(text, sizeof text));
     std::size_t waits = 0;
-    while (!all_echoed() && waits < 1000) {
+    const Instant limit = steady_clock().now() + PollerDriver::time_limit;
+    while (!all_echoed() && (waits < 1000 || steady_clock().now() < limit)) {
       io_->poller().wait(Instant());
       ++waits;
     }
@@ -139,13 +140,15 @@ TEST_P(PollerCountsTest, EchoCostsNoMoreThanItMust) {
       waits += round();
       read_answers();
     }
+    // What is written to a Unix socket is there at once; TCP takes its time, also on one machine.
+    if (make_pair == unix_pair) {
+      EXPECT_LE(waits, rounds * (is_io_uring() ? 3 : 2));
+    }
     if (is_io_uring()) {
       EXPECT_LE(enters() - enters_before, waits) << "more than one enter per batch";
-      EXPECT_LE(waits, rounds * 3);
       EXPECT_LE(sys::calls_made() - all, enters() - enters_before + rounds * connections);
     } else {
       EXPECT_LE(sys::calls_made() - all, rounds * (2 * connections) + waits);
-      EXPECT_LE(waits, rounds * 2);
     }
     EXPECT_EQ(sys::calls_made(SYS_epoll_ctl), controls);
   }

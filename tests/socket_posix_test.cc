@@ -12,6 +12,8 @@
 #include <gyre/platform/process.h>
 #include <gyre/platform/syscalls_posix.h>
 
+#include "support/net_fixture.h"
+
 namespace gyre {
 namespace {
 
@@ -124,8 +126,10 @@ TEST(SocketTest, TcpPairIsConnectedBothWays) {
     ASSERT_TRUE(pair.has_value());
     char byte = 0;
     EXPECT_EQ(sys::send(pair->first.get(), "a", 1, 0), 1);
+    EXPECT_TRUE(test::becomes_readable(test::raw(pair->second)));
     EXPECT_EQ(sys::recv(pair->second.get(), &byte, 1, 0), 1);
     EXPECT_EQ(sys::send(pair->second.get(), "b", 1, 0), 1);
+    EXPECT_TRUE(test::becomes_readable(test::raw(pair->first)));
     EXPECT_EQ(sys::recv(pair->first.get(), &byte, 1, 0), 1);
     EXPECT_EQ(byte, 'b');
     const Result<SocketAddress> local = local_address(pair->first.get());

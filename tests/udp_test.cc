@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -385,18 +386,19 @@ Task<void> hear_of_refusals(Endpoint like, bool in_batches) {
   for (int round = 0; round < 3; ++round) {
     std::vector<Endpoint> nobody;
     for (int i = 0; i < 3; ++i) nobody.push_back(co_await nowhere(like));
-    std::size_t told = 0;
+    // Each refusal comes when it comes.
+    std::set<std::string> untold;
+    for (const Endpoint& where : nobody) untold.insert(where.place().to_string());
     const auto note = [&](const Error& error) {
       EXPECT_EQ(error, std::errc::connection_refused);
-      EXPECT_EQ(error.place(), nobody[told].place()) << error;
-      ++told;
+      EXPECT_EQ(untold.erase(error.place().to_string()), 1U) << error;
     };
     // A send may be told of the one before, and then has sent nothing.
     for (std::size_t i = 0; i < nobody.size();) {
       const Result<void> sent = co_await sender.socket.send_to(bytes_of("anybody?"), nobody[i]);
       sent ? static_cast<void>(++i) : note(sent.error());
     }
-    while (told < nobody.size()) {
+    while (!untold.empty()) {
       Error error;
       if (in_batches) {
         const Result<std::size_t> received = co_await sender.socket.receive(batch);
@@ -549,7 +551,9 @@ Task<void> broadcast() {
   Open sender = co_await open_udp(Endpoint::any_v4(0));
   const Result<Endpoint> everybody = Endpoint::parse("255.255.255.255:9");
   const Result<void> denied = co_await sender.socket.send_to(bytes_of("x"), *everybody);
-  EXPECT_EQ(denied.error(), std::errc::permission_denied);
+  if (denied.error() != std::errc::network_unreachable) {  // a machine without a network
+    EXPECT_EQ(denied.error(), std::errc::permission_denied);
+  }
   EXPECT_EQ(denied.error().place(), everybody->place());
   EXPECT_TRUE(sender.socket.set_option(SocketOptions::broadcast, true).has_value());
   EXPECT_TRUE(*sender.socket.option(SocketOptions::broadcast));
