@@ -83,7 +83,7 @@ inline std::string draw(const std::vector<Timeline>& timelines, int lanes) {
     top += block;
   }
   add("<text x=\"10\" y=\"%d\"><tspan fill=\"#d95f02\">&#9632;</tspan> computes ", top + 10);
-  svg += "<tspan fill=\"#9ecae1\">&#9632;</tspan> waits for the server</text>\n</svg>\n";
+  svg += "<tspan fill=\"#9ecae1\">&#9632;</tspan> waits</text>\n</svg>\n";
   return svg;
 }
 
