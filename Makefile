@@ -136,6 +136,11 @@ bench-echo bench-macro:
 	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
 	@CXX='$(CXX)' tools/bench_servers $(BUILD) $(BUILD)/release/libgyre.a $(SUITES) $(ARGS)
 
+bench-calls: ## system calls of the same servers for each request, where strace is
+	@CXX='$(CXX)' tools/setup peers
+	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
+	@CXX='$(CXX)' tools/bench_calls $(BUILD) $(BUILD)/release/libgyre.a $(ARGS)
+
 bench-peers: ## Gyre beside its peers, in turns (PEERS="--rounds 9 --only yield")
 	@CXX='$(CXX)' tools/setup peers
 	+@$(AGAIN) MODE=release $(BUILD)/release/libgyre.a
@@ -226,5 +231,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run zig macos linux-arm build-stress windows windows-test counted test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run zig macos linux-arm build-stress windows windows-test counted test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-calls bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

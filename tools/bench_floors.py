@@ -73,10 +73,10 @@ def workloads(results):
     return made
 
 
-def table(made, results):
+def table(made, when):
     if not made:
         return ["Not measured: run `make bench`.", ""]
-    lines = [f"CPU nanoseconds per operation. {METHOD} {context(results)} The aims are those that Gyre set itself.", "",
+    lines = [f"CPU nanoseconds per operation. {METHOD} {when} The aims are those that Gyre set itself.", "",
              "| benchmark | | Gyre | floor | ratio | aim |", "| --- | --- | ---: | ---: | ---: | --- |"]
     for workload in made:
         ours, bare = (result["values"][0] for result in workload["results"])

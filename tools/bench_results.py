@@ -184,6 +184,16 @@ def print_case(case, out=sys.stdout):
         print(f"  {who:28} skipped: {why}", file=out)
 
 
+CALLS_LEAST = 0.05  # a request; what is rarer is left out
+
+
+def calls_line(calls):
+    """System calls of a request in a line: the frequent ones first, and those in vain in brackets."""
+    parts = [f"{name} {each:.2f}" + (f" ({failed:.2f} in vain)" if failed >= CALLS_LEAST else "")
+             for name, (each, failed) in sorted(calls.items(), key=lambda item: -item[1][0])]
+    return ", ".join(parts) or f"fewer than {CALLS_LEAST}"
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
