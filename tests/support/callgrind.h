@@ -4,7 +4,6 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,29 +26,42 @@ inline bool has_callgrind() {
   return jobs[0].status == 0;
 }
 
-// Instructions of `command`, whose first words may be variables for its environment; only those inside the function that
-// `toggle` names, if it names one. None if it fails: its errors are printed.
-inline std::optional<double> count_instructions(const std::vector<std::string>& variables, const std::vector<std::string>& command,
-                                                const std::string& toggle = "") {
+// How to count, and what.
+struct Counting {
+  std::vector<std::string> variables;  // of the environment, NAME=VALUE
+  std::vector<std::string> command;
+  std::vector<std::string> options;    // of callgrind
+};
+
+// Instructions by parts, as the options cut the run into them; the last part is the rest. Empty if the command fails: its errors
+// are printed.
+inline std::vector<double> count_instructions(const Counting& counting) {
   const TemporaryFolder folder;
-  const std::filesystem::path profile = folder.path() / "profile";
+  const std::string profile = (folder.path() / "profile").string();
   Job job{.command = {"/usr/bin/env"}, .output = folder.path() / "output"};
-  job.command.insert(job.command.end(), variables.begin(), variables.end());
-  for (const std::string& word : {std::string("valgrind"), std::string("--tool=callgrind"), "--callgrind-out-file=" + profile.string()}) {
-    job.command.push_back(word);
-  }
-  if (!toggle.empty()) job.command.push_back("--toggle-collect=" + toggle);
-  job.command.insert(job.command.end(), command.begin(), command.end());
+  const auto append = [&job](const std::vector<std::string>& words) {
+    job.command.insert(job.command.end(), words.begin(), words.end());
+  };
+  append(counting.variables);
+  append({"valgrind", "--tool=callgrind", "--callgrind-out-file=" + profile});
+  append(counting.options);
+  append(counting.command);
   std::vector<Job> jobs = {job};
   run_jobs(jobs);
   if (jobs[0].status != 0) {
     std::fputs(read_text(jobs[0].output).c_str(), stderr);
-    return std::nullopt;
+    return {};
   }
-  const std::string text = read_text(profile);
-  const std::size_t at = text.find("\ntotals: ");
-  if (at == std::string::npos) return std::nullopt;
-  return std::stod(text.substr(at + 9));
+  std::vector<double> parts;
+  for (int part = 1;; ++part) {
+    const std::string numbered = profile + "." + std::to_string(part);
+    const bool is_last = !std::filesystem::exists(numbered);
+    const std::string text = read_text(is_last ? profile : numbered);
+    const std::size_t at = text.find("\ntotals: ");
+    if (at == std::string::npos) return {};
+    parts.push_back(std::stod(text.substr(at + 9)));
+    if (is_last) return parts;
+  }
 }
 
 }  // namespace gyre::test
