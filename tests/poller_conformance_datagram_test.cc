@@ -31,6 +31,22 @@ class PollerDatagramTest : public PollerFixture {
     io_->start(request);
     return request;
   }
+  // A batch of at most `room` messages that brings all `expected` that `send_all()` sends. They are there at once, as a
+  // rule; when a batch finds only some of them, all are sent again.
+  template <typename SendAll>
+  Request& receive_together(const Udp& to, std::size_t room, std::size_t size, std::int64_t expected, SendAll send_all) {
+    for (int round = 0;; ++round) {
+      send_all();
+      Request& received = receive(*to.descriptor, room, size);
+      std::int64_t count = io_->finish(received);
+      if (count <= 0 || count >= expected || round == 200) return received;
+      while (count < expected) {
+        const std::int64_t late = io_->finish(receive(*to.descriptor, room, size));
+        if (late <= 0) return received;
+        count += late;
+      }
+    }
+  }
   static std::string text_of(const Request& request, std::size_t index) {
     return request.pieces[index].substr(0, request.messages[index].size);
   }
@@ -114,11 +130,12 @@ TEST_P(PollerDatagramTest, MessageScattersAndGathers) {
 TEST_P(PollerDatagramTest, BatchReceivesWhatIsThereAndSaysHowMany) {
   const Udp a = udp();
   const Udp b = udp();
-  for (const char* text : {"a", "bb", "ccc"}) {
-    ASSERT_GE(io_->finish(send(*a.descriptor, {text}, &b.address)), 1);
-  }
-  Request& received = receive(*b.descriptor, 8, 64);
-  EXPECT_EQ(io_->finish(received), 3);
+  Request& received = receive_together(b, 8, 64, 3, [&] {
+    for (const char* text : {"a", "bb", "ccc"}) {
+      EXPECT_GE(io_->finish(send(*a.descriptor, {text}, &b.address)), 1);
+    }
+  });
+  EXPECT_EQ(received.result, 3);
   EXPECT_EQ(text_of(received, 0), "a");
   EXPECT_EQ(text_of(received, 1), "bb");
   EXPECT_EQ(text_of(received, 2), "ccc");
@@ -169,9 +186,10 @@ TEST_P(PollerDatagramTest, BatchOfSixtyFourTravelsWhole) {
 TEST_P(PollerDatagramTest, BatchTellsEachSizeAndTruncation) {
   const Udp a = udp();
   const Udp b = udp();
-  EXPECT_EQ(io_->finish(send(*a.descriptor, {"ok", "much too long", "", "fine"}, &b.address)), 4);
-  Request& received = receive(*b.descriptor, 6, 4);
-  EXPECT_EQ(io_->finish(received), 4);
+  Request& received = receive_together(b, 6, 4, 4, [&] {
+    EXPECT_EQ(io_->finish(send(*a.descriptor, {"ok", "much too long", "", "fine"}, &b.address)), 4);
+  });
+  EXPECT_EQ(received.result, 4);
   EXPECT_EQ(text_of(received, 0), "ok");
   EXPECT_EQ(text_of(received, 1), "much");
   EXPECT_EQ(received.message(1).flags, message_truncated);

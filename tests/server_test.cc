@@ -153,13 +153,13 @@ Task<void> limits_connections() {
   RunningServer server(options);
   const Endpoint where = co_await server.begin(echo);
   TcpStream first = co_await connect_to(where);
-  TcpStream second = co_await connect_to(where);
-  TcpStream third = co_await connect_to(where);  // into the backlog
-  static_cast<void>(co_await third.write_all(bytes_of("third")));
   const bool first_served = co_await is_served(first, "first");
+  TcpStream second = co_await connect_to(where);
   const bool second_served = co_await is_served(second, "second");
   EXPECT_TRUE(first_served);
   EXPECT_TRUE(second_served);
+  TcpStream third = co_await connect_to(where);  // into the backlog
+  static_cast<void>(co_await third.write_all(bytes_of("third")));
   co_await settle();
   EXPECT_EQ(server.stats().accepted, 2U);
 
