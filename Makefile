@@ -99,7 +99,8 @@ windows: ## cross-builds library, tests and examples for Windows, with mingw-w64
 windows-test: ## the same, and runs it all under Wine; ends with the count, in which a program that was not built has failed
 	@tools/setup windows
 	+@$(AGAIN) -k $(WINDOWS) build-tests; built=$$?; \
-	  TEST_WRAPPER='tools/wine $(BUILD)/windows/wine' $(AGAIN) $(WINDOWS) run-tests && exit $$built
+	  TEST_WRAPPER='tools/wine $(BUILD)/windows/wine' $(AGAIN) $(WINDOWS) run-tests; ran=$$?; \
+	  tools/wine $(BUILD)/windows/wine; exit $$((built + ran))
 wine-%:
 	+@$(AGAIN) $(WINDOWS) $(BUILD)/windows/windows/tests/$*.exe
 	@tools/wine $(BUILD)/windows/wine $(BUILD)/windows/windows/tests/$*.exe $(ARGS)

@@ -46,11 +46,7 @@ void IocpPoller::on_packet(const OVERLAPPED_ENTRY& entry) noexcept {
 // The socket has polled ready, or there is a buffer again.
 void IocpPoller::on_ready(InFlight& record) noexcept {
   const bool polled = record.stage == Stage::polling;
-  const bool aborted = polled && (record.poll.events & poll_abort) != 0;
-  std::int64_t result = attempt(record);
-  // Wine knows of a reset when it polls, and has forgotten it when it receives.
-  const bool reads = (traits_of(record.operation->kind) & kind_takes_input) != 0;
-  if (result == 0 && aborted && reads) result = -ECONNRESET;
+  const std::int64_t result = attempt(record);
   if (result != -EINPROGRESS) return on_result(record, result);
   // The poll was wrong, and goes on.
   if (!polled || record.stage != Stage::polling) return;
@@ -60,8 +56,28 @@ void IocpPoller::on_ready(InFlight& record) noexcept {
   cancel(*record.operation);
 }
 
+// A stream tells a reset once, and then its end, as elsewhere. Wine takes it for the end when it receives, and knows
+// better when it polls.
+std::int64_t IocpPoller::as_received(const Operation& operation, std::int64_t result) noexcept {
+  if (result != 0 && result != -ECONNRESET) return result;
+  const bool receives = operation.kind == OperationKind::receive || operation.kind == OperationKind::receive_lent ||
+                        operation.kind == OperationKind::receive_vector ||
+                        operation.kind == OperationKind::receive_message;
+  if (!receives || has_ended(operation)) return result;
+  Descriptor& descriptor = *operation.descriptor;
+  if ((descriptor.state & (descriptor_socket | descriptor_datagram)) != descriptor_socket) return result;
+  if ((descriptor.state & descriptor_reset_told) != 0) return 0;
+  if (result == 0) {
+    ++stats_.system_calls;
+    if (!is_reset(descriptor)) return 0;
+  }
+  descriptor.state |= descriptor_reset_told;
+  return -ECONNRESET;
+}
+
 void IocpPoller::on_result(InFlight& record, std::int64_t result) noexcept {
   Operation& operation = *record.operation;
+  result = as_received(operation, result);
   const bool is_lent = operation.kind == OperationKind::receive_lent;
   if (is_lent && result <= 0 && operation.buffer != nullptr) lent_.give_back(std::exchange(operation.buffer, nullptr));
   const bool goes_on = (operation.flags & operation_multishot) != 0 &&

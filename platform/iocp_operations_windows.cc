@@ -297,17 +297,6 @@ void set_offset(OVERLAPPED& overlapped, std::int64_t offset) noexcept {
   overlapped.OffsetHigh = static_cast<DWORD>(offset >> 32);
 }
 
-// Files and pipes have no vectors: the first slice that is not empty.
-IoSlice first_slice(const Operation& operation) noexcept {
-  if (operation.kind != OperationKind::receive_vector && operation.kind != OperationKind::send_vector) {
-    return {operation.buffer, operation.size};
-  }
-  const IoSlice* const begin = operation.slices;
-  const IoSlice* const end = begin + operation.size;
-  const IoSlice* const found = std::find_if(begin, end, [](const IoSlice& s) { return s.size > 0; });
-  return found != end ? *found : IoSlice{};
-}
-
 bool reads(OperationKind kind) noexcept {
   return kind == OperationKind::read_at || (traits_of(kind) & kind_takes_input) != 0;
 }
@@ -316,17 +305,29 @@ bool is_positioned(OperationKind kind) noexcept {
   return kind == OperationKind::read_at || kind == OperationKind::write_at;
 }
 
-std::int64_t transfer(const Operation& operation, OVERLAPPED* overlapped) noexcept {
+// With an event the answer waits there, also where the handle belongs to a port: the lowest bit keeps packets away.
+HANDLE without_packet(HANDLE event) noexcept {
+  return reinterpret_cast<HANDLE>(reinterpret_cast<std::uintptr_t>(event) | 1);
+}
+
+// Files and pipes have no vectors: `gathered` stands in for one, until conclude_transfer().
+std::int64_t transfer(const Operation& operation, GatheredSlices& gathered, OVERLAPPED* overlapped) noexcept {
   const NativeDescriptor file = operation.descriptor->native;
-  // A read of nothing ends when there is something.
-  const IoSlice slice = operation.kind == OperationKind::readable ? IoSlice{} : first_slice(operation);
+  IoSlice slice;  // a read of nothing ends when there is something
+  if ((traits_of(operation.kind) & kind_is_vector) != 0) {
+    gathered.assign(operation, reads(operation.kind));
+    slice = gathered.whole();
+  } else if (operation.kind != OperationKind::readable) {
+    slice = {operation.buffer, operation.size};
+  }
   return reads(operation.kind) ? sys::read_file(file, slice.data, slice.size, overlapped)
                                : sys::write_file(file, slice.data, slice.size, overlapped);
 }
 
 // The end is no error.
-std::int64_t conclude_transfer(const Operation& operation, std::int64_t result) noexcept {
+std::int64_t conclude_transfer(const Operation& operation, const GatheredSlices& gathered, std::int64_t result) noexcept {
   if (!reads(operation.kind)) return result;
+  if (result > 0) gathered.scatter(operation, static_cast<std::size_t>(result));
   if (result == -EINVAL && sys::is_directory(operation.descriptor->native)) return -EISDIR;
   return result == -ENODATA || result == -EPIPE ? 0 : result;
 }
@@ -381,28 +382,31 @@ std::int64_t call_connect(InFlight& record) noexcept {
 }
 
 std::int64_t call_blocking(Operation& operation) noexcept {
+  GatheredSlices gathered;
   switch (operation.kind) {
     case OperationKind::open_file: return sys::open_file(operation.path, operation.size);
     case OperationKind::sync_file: return sys::sync_file(operation.descriptor->native);
     case OperationKind::read_at:
     case OperationKind::write_at: {
-      // With an event the answer waits here, also where the handle belongs to a port: the lowest bit keeps packets away.
       const HANDLE event = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
       if (event == nullptr) return -ENOMEM;
       const UniqueFd owner(sys::descriptor_of(event));
       OVERLAPPED overlapped{};
       set_offset(overlapped, operation.offset);
-      overlapped.hEvent = reinterpret_cast<HANDLE>(reinterpret_cast<std::uintptr_t>(event) | 1);
-      std::int64_t result = transfer(operation, &overlapped);
+      overlapped.hEvent = without_packet(event);
+      std::int64_t result = transfer(operation, gathered, &overlapped);
       if (result == -EINPROGRESS) result = sys::wait_for_file(operation.descriptor->native, &overlapped);
-      return conclude_transfer(operation, result);
+      return conclude_transfer(operation, gathered, result);
     }
     case OperationKind::send_file:
     case OperationKind::splice:
     case OperationKind::shutdown: return -EOPNOTSUPP;
     case OperationKind::readable:
     case OperationKind::writable: return 0;
-    default: return conclude_transfer(operation, transfer(operation, nullptr));
+    default: {
+      const std::int64_t result = transfer(operation, gathered, nullptr);
+      return conclude_transfer(operation, gathered, result);
+    }
   }
 }
 
@@ -411,7 +415,7 @@ std::int64_t call_overlapped(InFlight& record) noexcept {
   if ((operation.descriptor->state & descriptor_socket) == 0) {
     if (operation.kind == OperationKind::splice || operation.kind == OperationKind::send_file) return -EOPNOTSUPP;
     if (is_positioned(operation.kind)) set_offset(record, operation.offset);
-    return transfer(operation, record.overlapped());
+    return transfer(operation, record.gathered, record.overlapped());
   }
   switch (operation.kind) {
     case OperationKind::accept: return ask_to_accept(record);
@@ -429,7 +433,7 @@ std::int64_t conclude(InFlight& record, std::int64_t result) noexcept {
   const Operation& operation = *record.operation;
   if ((operation.descriptor->state & descriptor_socket) == 0) {
     if (operation.kind == OperationKind::readable && result > 0) return 0;
-    return conclude_transfer(operation, result);
+    return conclude_transfer(operation, record.gathered, result);
   }
   switch (operation.kind) {
     case OperationKind::accept: return conclude_accept(record, result);
@@ -445,6 +449,21 @@ std::int64_t conclude(InFlight& record, std::int64_t result) noexcept {
     case OperationKind::receive_vector: return result == -EPIPE ? 0 : result;  // shut down for reading
     default: return result;
   }
+}
+
+bool is_reset(const Descriptor& stream) noexcept {
+  const HANDLE event = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
+  if (event == nullptr) return false;
+  const UniqueFd owner(sys::descriptor_of(event));
+  OVERLAPPED overlapped{};
+  overlapped.hEvent = without_packet(event);
+  SocketPoll poll{};  // without waiting
+  poll.count = 1;
+  poll.socket = sys::handle_of(stream.native);
+  poll.events = poll_abort;
+  std::int64_t result = sys::poll_socket(stream.native, &poll, sizeof(poll), &overlapped);
+  if (result == -EINPROGRESS) result = sys::wait_for_file(stream.native, &overlapped);
+  return result >= 0 && poll.count == 1 && (poll.events & poll_abort) != 0;
 }
 
 ULONG poll_events(const Operation& operation) noexcept {

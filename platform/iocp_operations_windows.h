@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <gyre/platform/gathered_slices_windows.h>
 #include <gyre/platform/intrusive_list.h>
 #include <gyre/platform/operation.h>
 #include <gyre/platform/operation_sides.h>
@@ -27,6 +28,7 @@ inline constexpr std::uint16_t descriptor_local = 1024;
 inline constexpr std::uint16_t descriptor_waitable = 2048;  // neither file, pipe nor socket: a process, an event, a port
 
 inline constexpr std::uint16_t descriptor_ended = 4096;     // shut down for reading: what waits is told the end
+inline constexpr std::uint16_t descriptor_reset_told = 8192;
 
 // What there is to know of a kind of operation, as bits, beside those of operation_sides.h.
 inline constexpr std::uint8_t kind_is_vector = 8;
@@ -119,6 +121,7 @@ struct InFlight final : ListLink, OVERLAPPED {
   HANDLE wait = nullptr;                  // while `waiting`: the wait's registration
   std::atomic<bool> signalled = false;    // ... and whether its packet is on the way
   UniqueFd accepted;                      // the socket that AcceptEx connects
+  GatheredSlices gathered;                // of a vector that is no socket's
   union {
     SocketPoll poll = {};
     std::byte addresses[2 * (sizeof(sockaddr_storage) + 16)];  // AcceptEx wants to tell them
@@ -139,6 +142,9 @@ std::int64_t call_blocking(Operation& operation) noexcept;
 std::int64_t call_overlapped(InFlight& record) noexcept;
 // After such an operation, `result` being bytes or a negated errno: the operation's result.
 std::int64_t conclude(InFlight& record, std::int64_t result) noexcept;
+
+// Whether the peer has reset the connection.
+bool is_reset(const Descriptor& stream) noexcept;
 
 // What a poll on behalf of the operation asks for.
 ULONG poll_events(const Operation& operation) noexcept;

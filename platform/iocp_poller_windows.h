@@ -84,6 +84,7 @@ class IocpPoller final : public Poller {
 
   // Completing.
   void on_packet(const OVERLAPPED_ENTRY& entry) noexcept;
+  std::int64_t as_received(const Operation& operation, std::int64_t result) noexcept;
   void on_result(InFlight& record, std::int64_t result) noexcept;
   void deliver(InFlight& record, std::int64_t result, bool more) noexcept;
   void finish_later(InFlight& record, std::int64_t result) noexcept;

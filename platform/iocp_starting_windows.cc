@@ -66,7 +66,7 @@ bool IocpPoller::start(Operation& operation) noexcept {
     release_sides(operation, traits);
     records_.erase(record->id);
     operation.state = OperationState::idle;
-    return answer(operation, result);
+    return answer(operation, as_received(operation, result));
   }
   note(*record, result);
   if (embedded_ && !waiting_) prepare_for_foreign_loop();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/network_interface.h>
 #include <gyre/platform/pipe_windows.h>
 
 namespace gyre {
@@ -361,6 +362,9 @@ Result<void> set_option(NativeDescriptor socket, SocketOption option, int value)
   if (native.level == lacking.level) return Error::system(ENOPROTOOPT, OperationKind::set_option);
   if (option == SocketOption::reuse_address && is_stream(socket)) return {};
   const DWORD number = static_cast<DWORD>(value);
+  if (option == SocketOption::multicast_interface_v6 && number != 0 && interface_name(number).size == 0) {
+    return Error::system(ENODEV, OperationKind::set_option);
+  }
   return set_native(socket, native.level, native.name, &number, sizeof(number));
 }
 

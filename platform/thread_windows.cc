@@ -2,8 +2,6 @@
 
 #include <windows.h>
 
-#include <process.h>
-
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -13,13 +11,13 @@
 
 #include <gyre/platform/check.h>
 #include <gyre/platform/fault_plan.h>
+#include <gyre/platform/native_thread_windows.h>
 #include <gyre/platform/windows_function_windows.h>
 
 namespace gyre {
 
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
-static_assert(sizeof(HANDLE) == sizeof(std::uintptr_t));
 
 namespace {
 
@@ -57,12 +55,12 @@ void name_thread(const char* name) noexcept {
   static_cast<void>(set_description(::GetCurrentThread(), wide));
 }
 
-unsigned __stdcall begin(void* start) {
+detail::NativeThreadEnd __stdcall begin(void* start) {
   const Start what = *std::unique_ptr<Start>(static_cast<Start*>(start));
   name_thread(what.options.name);
   if (what.options.processor >= 0) pin(what.options.processor);
   what.run(what.argument);
-  return 0;
+  return {};
 }
 
 // Milliseconds until `deadline`, rounded up; a wait that is longer than the system can express ends early, for no reason.
@@ -97,7 +95,7 @@ Result<Thread> Thread::start(void (*run)(void*) noexcept, void* argument,
       return Error::system(static_cast<std::int32_t>(fault.value), OperationKind::setup);
     }
   }
-  const std::uintptr_t native = ::_beginthreadex(nullptr, 0, begin, start.get(), 0, nullptr);
+  const std::uintptr_t native = detail::start_native_thread(begin, start.get());
   // Whatever is short: threads, handles, memory.
   if (native == 0) return Error::system(EAGAIN, OperationKind::setup);
   static_cast<void>(start.release());
@@ -110,15 +108,13 @@ Result<Thread> Thread::start(void (*run)(void*) noexcept, void* argument,
 void Thread::join() noexcept {
   GYRE_CHECK_HINT(joinable_, "join() of no thread");
   joinable_ = false;
-  const HANDLE thread = reinterpret_cast<HANDLE>(native_);
-  ::WaitForSingleObject(thread, INFINITE);
-  ::CloseHandle(thread);
+  detail::join_native_thread(native_);
 }
 
 void Thread::detach() noexcept {
   GYRE_CHECK_HINT(joinable_, "detach() of no thread");
   joinable_ = false;
-  ::CloseHandle(reinterpret_cast<HANDLE>(native_));
+  detail::detach_native_thread(native_);
 }
 
 unsigned count_processors() noexcept {

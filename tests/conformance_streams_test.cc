@@ -18,6 +18,7 @@
 
 #include "support/net_task_fixture.h"
 #include "support/net_tasks.h"
+#include "support/skips.h"
 
 namespace gyre::test {
 namespace {
@@ -221,8 +222,10 @@ Task<void> fail_every_read() {
   EXPECT_TRUE(there.has_value());
   near.abort();
   Result<std::string_view> line = co_await reader.read_line();
+  EXPECT_FALSE(line.has_value());
+  if (line) co_return;
   EXPECT_EQ(line.error(), std::errc::connection_reset);
-  EXPECT_EQ(line.error().place(), peer->place());
+  EXPECT_EQ(line.error().place(), knows_peer_after_reset() ? peer->place() : Place());
   std::string buffer(10, '.');
   const Result<std::size_t> before = co_await reader.read(room_in(buffer));
   EXPECT_EQ(buffer.substr(0, before.value_or(0U)), "before");

@@ -1,5 +1,7 @@
 // What is easily mistaken about cancellation, groups and shutdown (docs/CONFORMANCE.md, part S), as far as no other test
 // is about it.
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <coroutine>
 #include <functional>
@@ -128,14 +130,20 @@ class WatchCancelTest : public gyre::test::NetTaskFixture {};
 
 Task<Result<bool>> cancel_a_watch_and_use_the_number_again() {
   gyre::test::Pair first = gyre::test::unix_pair();
-  const int number = gyre::test::raw(first.near);
-  const Result<void> cancelled = co_await with_timeout(1ms, wait_readable(first.near.get()));
-  if (cancelled) co_return false;
+  const std::array<int, 2> numbers{gyre::test::raw(first.near), gyre::test::raw(first.far)};
+  for (const int number : numbers) {
+    const Result<void> cancelled = co_await with_timeout(1ms, wait_readable(number));
+    if (cancelled) co_return false;
+  }
   first = {};
+  const auto is_used_again = [&numbers](const gyre::test::Pair& pair) {
+    return std::find(numbers.begin(), numbers.end(), gyre::test::raw(pair.near)) != numbers.end() ||
+           std::find(numbers.begin(), numbers.end(), gyre::test::raw(pair.far)) != numbers.end();
+  };
   // POSIX systems give out the smallest free number; others make no promise, and a pair may take more of them.
   std::vector<gyre::test::Pair> others;
   gyre::test::Pair second = gyre::test::unix_pair();
-  while (gyre::test::raw(second.near) != number && gyre::test::raw(second.far) != number) {
+  while (!is_used_again(second)) {
     if (others.size() == 64) co_return false;
     others.push_back(std::exchange(second, gyre::test::unix_pair()));
   }

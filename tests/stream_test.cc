@@ -16,6 +16,7 @@
 
 #include "support/net_task_fixture.h"
 #include "support/net_tasks.h"
+#include "support/skips.h"
 
 namespace gyre::test {
 namespace {
@@ -504,7 +505,8 @@ Task<void> reset_a_reader() {
   EXPECT_TRUE(joined.has_value());
   EXPECT_TRUE(told.is(std::errc::connection_reset));
   if (told.is_there() && !*told.result) {
-    EXPECT_EQ(told.result->error().to_string(), "receive " + peer->to_string() + ": connection reset by peer");
+    const std::string whom = knows_peer_after_reset() ? " " + peer->to_string() : "";
+    EXPECT_EQ(told.result->error().to_string(), "receive" + whom + ": connection reset by peer");
   }
   // Reported once; then the stream is at its end, and writing fails.
   const Result<std::size_t> after = co_await near.read(buffer);

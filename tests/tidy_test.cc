@@ -181,9 +181,10 @@ Findings includes(const Source& source) {
 Findings conditional_compilation(const Source& source) {
   Findings findings;
   if (!source.in_library() && !source.in("examples")) return findings;
-  // syscalls_posix.h chooses what is included, which no build can; the last two are of processors.
+  // syscalls_posix.h chooses what is included, which no build can; native_thread_windows.h asks whose threads the standard
+  // library has; the last two are of processors.
   for (string_view allowed : {"platform/check.h", "platform/compiler.h", "platform/poller.cc", "platform/syscalls_posix.h",
-                              "platform/raw_syscall_linux.h", "platform/pause_instruction.h"}) {
+                              "platform/native_thread_windows.h", "platform/raw_syscall_linux.h", "platform/pause_instruction.h"}) {
     if (source.path == allowed) return findings;
   }
   for (string_view directive : {"#if", "#ifdef", "#ifndef", "#elif"}) {

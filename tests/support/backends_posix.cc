@@ -34,4 +34,6 @@ Result<std::unique_ptr<Poller>> open_backend(const Backend& backend, PollerOptio
 
 std::string reason_to_skip() { return {}; }
 
+bool knows_peer_after_reset() { return true; }
+
 }  // namespace gyre::test

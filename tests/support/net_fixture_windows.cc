@@ -47,13 +47,18 @@ void set_blocking(NativeDescriptor fd, bool blocking) {
   expect_ok(::ioctlsocket(socket_of(fd), static_cast<long>(FIONBIO), &non_blocking), "FIONBIO");
 }
 
+void limit_receive(NativeDescriptor fd, DWORD milliseconds) {
+  const auto* const value = reinterpret_cast<const char*>(&milliseconds);
+  expect_ok(::setsockopt(socket_of(fd), SOL_SOCKET, SO_RCVTIMEO, value, sizeof milliseconds), "SO_RCVTIMEO");
+}
+
 // Blocking, with a limit.
 void make_plain(const UniqueFd& fd) {
   if (!fd) return;
   set_blocking(fd.get(), true);
+  limit_receive(fd.get(), limit_ms);
   const DWORD limit = limit_ms;
   const auto* const value = reinterpret_cast<const char*>(&limit);
-  expect_ok(::setsockopt(socket_of(fd.get()), SOL_SOCKET, SO_RCVTIMEO, value, sizeof limit), "SO_RCVTIMEO");
   expect_ok(::setsockopt(socket_of(fd.get()), SOL_SOCKET, SO_SNDTIMEO, value, sizeof limit), "SO_SNDTIMEO");
 }
 
@@ -387,9 +392,12 @@ bool is_close_on_exec(int fd) {
 
 // Windows does not tell: a receive that finds nothing does.
 bool is_non_blocking(int fd) {
+  limit_receive(fd, 50);
   char byte = 0;
-  return !is_readable(fd) && ::recv(static_cast<SOCKET>(fd), &byte, 1, MSG_PEEK) < 0 &&
-         ::WSAGetLastError() == WSAEWOULDBLOCK;
+  const bool blocks_not = !is_readable(fd) && ::recv(static_cast<SOCKET>(fd), &byte, 1, MSG_PEEK) < 0 &&
+                          ::WSAGetLastError() == WSAEWOULDBLOCK;
+  limit_receive(fd, limit_ms);
+  return blocks_not;
 }
 
 void make_non_blocking(const UniqueFd& fd) { set_blocking(fd.get(), false); }
