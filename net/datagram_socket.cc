@@ -82,6 +82,7 @@ bool DatagramBatch::add(std::span<const std::byte> bytes, const Endpoint& to) no
   added.address = to.address();
   added.segment_size = 0;
   ++filled_;
+  unprepared_ = std::max(unprepared_, filled_);
   return true;
 }
 
@@ -95,7 +96,8 @@ bool DatagramBatch::add_segments(std::span<const std::byte> bytes, std::uint16_t
 
 void DatagramBatch::prepare_to_receive() noexcept {
   clear();
-  for (std::size_t i = 0; i < count_; ++i) {
+  const std::size_t count = std::exchange(unprepared_, count_);  // all, if the receive ends otherwise than in note_received()
+  for (std::size_t i = 0; i < count; ++i) {
     entries_[i].slice.size = size_;
     messages_[i] = Message();
     messages_[i].slices = &entries_[i].slice;
@@ -108,6 +110,7 @@ void DatagramBatch::prepare_to_receive() noexcept {
 
 void DatagramBatch::note_received(std::size_t count) noexcept {
   filled_ = count;
+  unprepared_ = count;
   for (std::size_t i = 0; i < count; ++i) {
     entries_[i].slice.size = messages_[i].size;
     entries_[i].segment_size = take_segment_size(std::span(entries_[i].control).first(messages_[i].control_size));

@@ -77,6 +77,7 @@ class DatagramBatch {
 
   std::size_t count_;
   std::size_t filled_ = 0;
+  std::size_t unprepared_ = count_;  // messages from here on are as prepare_to_receive() leaves them
   std::size_t size_;
   std::unique_ptr<std::byte[]> buffer_;
   std::unique_ptr<Entry[]> entries_;
