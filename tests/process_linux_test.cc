@@ -79,7 +79,7 @@ TEST_P(ProcessPosixTest, CommunicateLingersForOutputThatOthersHoldOpenOnlyAsLong
   const Pipe hold = pipe_pair();
   Command command = Command::shell("echo here; cat <&3 & exit 0");
   command.descriptor(3, hold.read_end.get());
-  Task<Result<ProcessOutput>> lingering = Process::run(command, {}, {.linger = 5ms});
+  Task<Result<ProcessOutput>> lingering = Process::run(command, {}, {.linger = 100ms});
   const Result<ProcessOutput> done = run(std::move(lingering));
   ASSERT_TRUE(done.has_value()) << done.error();
   EXPECT_EQ(done->output, "here\n");
