@@ -90,6 +90,67 @@ TEST(ReactorThreadTest, PostsOfEachThreadKeepTheirOrder) {
   }
 }
 
+Task<void> stay_awake(const std::atomic<bool>& has_posted) {
+  while (!has_posted) std::this_thread::yield();
+  co_return;
+}
+
+// While a task runs nobody has to be woken.
+TEST(ReactorThreadTest, PostsToAReactorThatIsAwakeMakeNoSystemCall) {
+  constexpr int posts = 1'000;
+  std::atomic<int> waits = 0;
+  for (const std::unique_ptr<Reactor>& reactor : all_reactors(waits)) {
+    std::atomic<bool> has_posted = false;
+    int ran = 0;
+    Event all;
+    const std::uint64_t wakes = reactor->poller().stats().wakes;
+    std::thread other([&] {
+      for (int i = 0; i < posts; ++i) {
+        EXPECT_TRUE(reactor->post([&] {
+          if (++ran == posts) all.set();
+        }));
+      }
+      has_posted = true;
+    });
+    EXPECT_TRUE(reactor->run_until(stay_awake(has_posted)));
+    EXPECT_EQ(reactor->poller().stats().wakes, wakes) << reactor->poller().name();
+    other.join();
+    EXPECT_TRUE(reactor->run_until(with_timeout(time_limit, wait_for(all))));
+    EXPECT_EQ(ran, posts);
+  }
+}
+
+// However many post to a reactor that sleeps, one wakes it.
+TEST(ReactorThreadTest, PostsMakeAtMostOneSystemCallForEachSleep) {
+  constexpr int threads = 3;
+  constexpr int posts = 500;
+  std::atomic<int> waits = 0;
+  for (const std::unique_ptr<Reactor>& reactor : all_reactors(waits)) {
+    int ran = 0;
+    Event all;
+    std::vector<std::thread> posters;
+    for (int thread = 0; thread < threads; ++thread) {
+      posters.emplace_back([&] {
+        std::atomic<int> own = 0;
+        for (int i = 0; i < posts; ++i) {
+          static_cast<void>(reactor->post([&] {
+            ++own;
+            if (++ran == threads * posts) all.set();
+          }));
+          // Now and then it has nothing to do, and sleeps.
+          while (i % 50 == 49 && own.load() <= i) std::this_thread::yield();
+        }
+      });
+    }
+    const Result<void> done = reactor->run_until(with_timeout(time_limit, wait_for(all)));
+    for (std::thread& poster : posters) poster.join();
+    ASSERT_TRUE(done) << reactor->poller().name();
+    const PollerStats stats = reactor->poller().stats();
+    EXPECT_LE(stats.wakes, stats.blocking_waits) << reactor->poller().name();
+    EXPECT_LT(stats.wakes, static_cast<std::uint64_t>(threads * posts));
+  }
+}
+
 // C-022: posts race with the end of the reactor. Each one either runs or is refused and freed; none is lost.
 TEST(ReactorThreadTest, EachPostThatRacesWithShutdownRunsOrIsFreed) {
   std::atomic<int> waits = 0;

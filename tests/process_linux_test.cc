@@ -276,13 +276,24 @@ TEST_P(ProcessPosixTest, C172_AChildThatCannotBeWatchedIsNotLeft) {
   EXPECT_LT(n, 50U);
 }
 
+TEST_P(ProcessPosixTest, C172_WithoutFreeDescriptorsAStartFailsAndLeavesNothing) {
+  Command command("/bin/true");
+  command.input(Stdio::piped());
+  const Result<ProcessOutput> warmed_up = run(run_command(command));
+  ASSERT_TRUE(warmed_up.has_value());
+  const NoMoreDescriptors none;
+  const Error error = start_error(*this, run(start(command)));
+  EXPECT_EQ(error, std::errc::too_many_files_open);
+}
+
 // --- Failures give everything back -----------------------------------------------------------------------------------
 
 // Heap blocks and coroutine frames of this thread are as many after `rounds` failures as after the first few, which fill
 // pools and tables; descriptors and children are the fixture's to look at.
 class FailedStartTest : public ProcessPosixTest {
  protected:
-  void expect_nothing_kept(const Command& command, std::string_view says, std::uint64_t failing_clones = 0) {
+  // `refusal`: what the system answers to a call of each start, if it shall.
+  void expect_nothing_kept(const Command& command, std::string_view says, const sys::FaultRule* refusal = nullptr) {
     constexpr int warm_up = 5;
     constexpr int rounds = 30;
     std::int64_t blocks = 0;
@@ -292,18 +303,16 @@ class FailedStartTest : public ProcessPosixTest {
         blocks = live_allocations();
         frames = live_frames();
       }
-      fail_once(command, says, failing_clones);
+      fail_once(command, says, refusal);
     }
     EXPECT_EQ(live_allocations(), blocks) << says;
     EXPECT_EQ(live_frames(), frames) << says;
   }
 
  private:
-  void fail_once(const Command& command, std::string_view says, std::uint64_t failing_clones) {
+  void fail_once(const Command& command, std::string_view says, const sys::FaultRule* refusal) {
     sys::FaultPlan plan;
-    if (failing_clones != 0) {
-      plan.add(sys::FaultRule{.number = SYS_clone, .times = failing_clones, .fault = {sys::Fault::Kind::fail, EAGAIN}});
-    }
+    if (refusal != nullptr) plan.add(*refusal);
     const sys::FaultScope scope(plan);
     const detail::as_result<Result<Process>> started = run(start(command));
     ASSERT_FALSE(started.has_value()) << says;
@@ -338,22 +347,16 @@ TEST_P(FailedStartTest, AScriptWithoutAnInterpreterKeepsNothing) {
 
 TEST_P(FailedStartTest, AProcessThatTheSystemRefusesKeepsNothing) {
   if (!fault_injection) GTEST_SKIP() << "built without fault injection";
-  expect_nothing_kept(with_all_pipes("/bin/true"), "spawn process /bin/true: resource temporarily unavailable", 1);
+  const sys::FaultRule refusal{.number = SYS_clone, .fault = {sys::Fault::Kind::fail, EAGAIN}};
+  expect_nothing_kept(with_all_pipes("/bin/true"), "spawn process /bin/true: resource temporarily unavailable", &refusal);
 }
 
 TEST_P(FailedStartTest, PipesThatTheSystemRefusesKeepNothing) {
-  const NoMoreDescriptors none;
-  expect_nothing_kept(with_all_pipes("/bin/true"), "pipe /bin/true: too many open files");
-}
-
-TEST_P(ProcessPosixTest, C172_WithoutFreeDescriptorsAStartFailsAndLeavesNothing) {
-  Command command("/bin/true");
-  command.input(Stdio::piped());
-  const Result<ProcessOutput> warmed_up = run(run_command(command));
-  ASSERT_TRUE(warmed_up.has_value());
-  const NoMoreDescriptors none;
-  const Error error = start_error(*this, run(start(command)));
-  EXPECT_EQ(error, std::errc::too_many_files_open);
+  if (!fault_injection) GTEST_SKIP() << "built without fault injection";
+  for (const std::uint64_t which : {1U, 2U, 3U}) {
+    const sys::FaultRule refusal{.number = SYS_pipe2, .first = which, .fault = {sys::Fault::Kind::fail, EMFILE}};
+    expect_nothing_kept(with_all_pipes("/bin/true"), "pipe /bin/true: too many open files", &refusal);
+  }
 }
 
 // --- C-173: signals ---------------------------------------------------------------------------------------------------
