@@ -64,7 +64,7 @@ struct ThreadState {
 
 // All the cases that the fast path leaves: empty list, large frame, root frame, sanitizer. `root_granules` is what a root
 // frame of that size takes: the caller's compiler knows it. Null if memory is exhausted.
-void* allocate_frame_slow(std::size_t size, std::size_t root_granules) noexcept;
+[[gnu::cold]] void* allocate_frame_slow(std::size_t size, std::size_t root_granules) noexcept;
 void free_frame_slow(void* frame, std::size_t size, std::size_t root_granules) noexcept;
 
 inline bool is_root_frame(const void* frame) noexcept {
