@@ -38,17 +38,33 @@ void WriteAllAwaiter::fail(std::int64_t result) noexcept {
   }
 }
 
-bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
-  if (operation_ == nullptr) [[unlikely]] {
+bool WriteAllAwaiter::end_early() noexcept {
+  if (bytes_.empty()) return true;
+  if (operation_ == nullptr) {
     failure_ = io_not_open;
-    return false;
-  }
-  if (task.cancel_requested()) [[unlikely]] {
+  } else {
     fail(-ECANCELED);
-    return false;
   }
-  if (go_on(poller_of(task))) {
-    if (may_continue()) return false;
+  return true;
+}
+
+bool WriteAllAwaiter::note_first(std::int64_t sent) noexcept {
+  failure_ = 0;
+  if (sent == Poller::would_block) return false;
+  if (sent < 0) {
+    fail(sent);
+    return may_continue();
+  }
+  operation_->descriptor->bytes_sent += static_cast<std::uint64_t>(sent);
+  bytes_ = bytes_.subspan(static_cast<std::size_t>(sent));
+  return false;
+}
+
+// The slice is used up, or there is more to send.
+bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
+  const bool is_decided = bytes_.empty() || failure_ < 0;
+  if (is_decided || go_on(poller_of(task))) {
+    if (!is_decided && may_continue()) return false;
     thread_state.scheduler->ready(frame);
     return true;
   }

@@ -78,7 +78,7 @@ class [[nodiscard]] LentAwaiter {
   Result<LentBytes> await_resume() const noexcept {
     if (result_ < 0) [[unlikely]] return io_error(OperationKind::receive_lent, operation_, result_);
     if (result_ == 0) return LentBytes();
-    return LentBytes(this_reactor().poller(), static_cast<std::byte*>(buffer_), static_cast<std::size_t>(result_));
+    return LentBytes(current_poller(), static_cast<std::byte*>(buffer_), static_cast<std::size_t>(result_));
   }
 
   // For start_operation().
@@ -108,7 +108,16 @@ class [[nodiscard]] WriteAllAwaiter {
   WriteAllAwaiter(const WriteAllAwaiter&) = delete;
   WriteAllAwaiter& operator=(const WriteAllAwaiter&) = delete;
 
-  bool await_ready() const noexcept { return bytes_.empty(); }
+  // The usual case: all of it fits into the socket.
+  bool await_ready() noexcept {
+    if (operation_ == nullptr || bytes_.empty() || current_task()->cancel_requested()) [[unlikely]] return end_early();
+    Descriptor& descriptor = *operation_->descriptor;
+    const std::int64_t sent = current_poller().send_now(descriptor, bytes_.data(), bytes_.size());
+    if (sent != static_cast<std::int64_t>(bytes_.size())) [[unlikely]] return note_first(sent);
+    descriptor.bytes_sent += bytes_.size();
+    bytes_ = {};
+    return may_continue();
+  }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
     return begin(*frame.promise().context, frame.address());
@@ -122,6 +131,10 @@ class [[nodiscard]] WriteAllAwaiter {
   std::size_t left() const noexcept { return bytes_.size(); }
 
  private:
+  // Nothing is sent: there is nothing, or the handle is not open, or the task is cancelled. True.
+  bool end_early() noexcept;
+  // The answer to the first call, if it is not that all was sent. True: there is no more to do, and the task may go on.
+  bool note_first(std::int64_t sent) noexcept;
   bool begin(TaskContext& task, void* frame) noexcept;
   // Starts what is left. True if that is decided: all sent, or an error.
   bool go_on(Poller& poller) noexcept;

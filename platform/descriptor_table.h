@@ -65,6 +65,12 @@ class DescriptorTable {
     Descriptor& descriptor = slots_.at(id.slot);
     return descriptor.generation == id.generation ? &descriptor : nullptr;
   }
+  // The same, of an id that this table has given out.
+  Descriptor* find_issued(SlotId id) noexcept {
+    GYRE_DCHECK(id.slot < used_ && (id.generation & 1) != 0);
+    Descriptor& descriptor = slots_.at(id.slot);
+    return descriptor.generation == id.generation ? &descriptor : nullptr;
+  }
   static SlotId id(const Descriptor& descriptor) noexcept {
     return {descriptor.slot, descriptor.generation};
   }

@@ -22,8 +22,8 @@ class LentBuffers {
   std::uint32_t lent() const noexcept { return lent_; }
 
   // Null if all are lent, or memory is short.
-  void* take() noexcept {
-    if (free_count_ == 0 && !grow()) return nullptr;
+  [[gnu::always_inline]] void* take() noexcept {
+    if (free_count_ == 0 && !grow()) [[unlikely]] return nullptr;
     ++lent_;
     return free_[--free_count_];
   }
@@ -39,7 +39,7 @@ class LentBuffers {
 
   std::uint32_t per_chunk() const noexcept { return std::max(1u, (count_ + chunks_max - 1) / chunks_max); }
 
-  bool grow() noexcept {
+  [[gnu::cold, gnu::noinline]] bool grow() noexcept {
     if (made_ == count_) return false;
     if (free_ == nullptr) {
       free_.reset(new (std::nothrow) void*[count_]);

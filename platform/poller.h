@@ -61,6 +61,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <system_error>
 
 #include <gyre/platform/clock.h>
 #include <gyre/platform/operation.h>
@@ -143,6 +144,9 @@ struct PollerOptions {
 
 class Poller {
  public:
+  // A negated errno.
+  static constexpr std::int64_t would_block = -static_cast<std::int64_t>(std::errc::resource_unavailable_try_again);
+
   virtual ~Poller() = default;
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
@@ -158,6 +162,9 @@ class Poller {
   // Starts `operation`, which must be idle. True: it is done, `result` is set, and `complete` will not be called.
   [[nodiscard]] virtual bool start(Operation& operation) noexcept = 0;
   virtual void cancel(Operation& operation) noexcept = 0;
+  // A send, of at least one byte, that needs no operation: the bytes sent, or a negated errno. would_block: this poller
+  // cannot say, or is busy with one, so an operation is to be started.
+  [[nodiscard]] virtual std::int64_t send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept;
 
   // Completes operations; sleeps until there is one, `deadline` has passed, or wake() was called. Does not sleep if
   // `deadline` has passed already. Returns the number of completions that it delivered.

@@ -7,7 +7,7 @@
 
 #include <gyre/platform/check.h>
 #include <gyre/platform/poller_backends.h>
-#include <gyre/platform/readiness.h>
+#include <gyre/platform/readiness_serve_posix.h>
 #include <gyre/platform/syscalls_linux.h>
 
 namespace gyre {

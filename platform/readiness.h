@@ -42,6 +42,7 @@ class ReadinessPoller : public Poller {
 
   bool start(Operation& operation) noexcept final;
   void cancel(Operation& operation) noexcept final;
+  std::int64_t send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept final;
   std::size_t wait(Instant deadline) noexcept final;
   void wake() noexcept final;
   // Any thread: ends a sleep, but not wait(), which looks what there is to do and goes on.
@@ -83,7 +84,7 @@ class ReadinessPoller : public Poller {
   virtual void signal() const noexcept = 0;
 
   // An event: `ready` are bits of the state that are set by it. The operation that waits for input is tried at once.
-  // Inside wait() only, as it completes operations.
+  // Inside wait() only, as it completes operations. In readiness_serve_posix.h.
   void serve(SlotId id, std::uint16_t ready) noexcept;
   // Whether the running wait() has delivered enough.
   bool is_full() const noexcept { return budget_ <= 0; }
@@ -145,6 +146,8 @@ class ReadinessPoller : public Poller {
 
   // Descriptor::state, continued.
   static constexpr std::uint16_t kind_shift = 4;  // two bits of DescriptorKind
+  static constexpr std::uint16_t kind_bits = 3u << kind_shift;  // none of them: a socket
+  static_assert(static_cast<int>(DescriptorKind::socket) == 0);
   static constexpr std::uint16_t always_ready = 1u << 6;   // the system does not watch it
   static constexpr std::uint16_t quarantined = 1u << 7;    // not watched until somebody waits for it
   static constexpr std::uint16_t classified = 1u << 8;     // byte_stream and local_stream are known
@@ -197,7 +200,7 @@ class ReadinessPoller : public Poller {
   void park_source(Operation& operation) noexcept;
   static void clear_input(Descriptor& descriptor, const Operation& operation) noexcept;
   void unpark(Operation& operation) noexcept;
-  bool start_any(Operation& operation) noexcept;
+  bool start_other(Operation& operation) noexcept;
   bool start_unparked(Operation& operation) noexcept;
   bool start_file(Operation& operation) noexcept;
   bool start_close(Operation& operation) noexcept;
@@ -211,6 +214,10 @@ class ReadinessPoller : public Poller {
   }
   void run_due() noexcept;
   void run(Operation& operation) noexcept;
+  [[gnu::cold]] void settle_receive(Descriptor& descriptor, void* buffer, std::int64_t result) noexcept;
+  [[gnu::cold]] std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,
+                                         std::int64_t result) noexcept;
+  void serve_otherwise(Descriptor& descriptor, std::uint16_t ready) noexcept;
   void run_multishot(Operation& operation) noexcept;
   void finish(Operation& operation, std::int64_t result) noexcept;
   void end(Operation& operation, std::int64_t result) noexcept;

@@ -1,4 +1,4 @@
-#include <gyre/platform/readiness.h>
+#include <gyre/platform/readiness_serve_posix.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -250,30 +250,48 @@ inline void ReadinessPoller::check_thread() const noexcept {
   }
 }
 
-// The two usual cases, short: a receive that has to wait, and a send that has not. start_any() does them as well.
+// The usual case, short: a receive that has to wait. start_other() does it as well.
 bool ReadinessPoller::start(Operation& operation) noexcept {
   check_thread();
-  Descriptor* const descriptor = operation.descriptor;
   const bool receives = operation.kind == OperationKind::receive || operation.kind == OperationKind::receive_lent;
-  if (receives && operation.is_idle() && descriptor->parked_input == nullptr &&
-      (descriptor->state & (may_read | quarantined | refusing)) == 0) [[likely]] {
-    operation.token = 0;
-    park(operation, *descriptor, Side::input);
-    return false;
-  }
-  if (operation.kind == OperationKind::send && operation.is_idle() &&
-      descriptor->parked_output == nullptr &&
-      (descriptor->state & (may_write | refusing)) == may_write && operation.flags == 0) [[likely]] {
-    const std::int64_t result = try_send(operation, *descriptor);
-    if (result != -EAGAIN) [[likely]] return answer(operation, result);
-    operation.token = 0;
-    park(operation, *descriptor, Side::output);
-    return false;
-  }
-  return start_any(operation);
+  if (!receives || !operation.is_idle()) return start_other(operation);
+  Descriptor& descriptor = *operation.descriptor;
+  const bool must_wait = (descriptor.state & (may_read | quarantined | refusing)) == 0;
+  if (!must_wait || descriptor.parked_input != nullptr) [[unlikely]] return start_other(operation);
+  operation.state = OperationState::in_flight;
+  operation.token = token_parked;
+  ++in_flight_;
+  ++descriptor.operations;
+  descriptor.parked_input = &operation;
+  return false;
 }
 
-bool ReadinessPoller::start_any(Operation& operation) noexcept {
+// The usual case of a send: a socket with room.
+std::int64_t ReadinessPoller::send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept {
+  check_thread();
+  GYRE_DCHECK(size > 0);
+  constexpr std::uint16_t asked = may_write | refusing | kind_bits;
+  if ((descriptor.state & asked) != may_write || descriptor.parked_output != nullptr) [[unlikely]] return would_block;
+  ++stats_.system_calls;
+  const std::int64_t result = sys::send_once(descriptor.native, data, std::min(size, sys::transfer_max), MSG_DONTWAIT);
+  if (result != static_cast<std::int64_t>(size)) [[unlikely]] return settle_send(descriptor, data, size, result);
+  ++stats_.inline_completions;
+  return result;
+}
+
+std::int64_t ReadinessPoller::settle_send(Descriptor& descriptor, const void* data, std::size_t size,
+                                          std::int64_t result) noexcept {
+  const std::size_t most = std::min(size, sys::transfer_max);
+  if (result == -EINTR) {
+    ++stats_.system_calls;
+    result = sys::send(descriptor.native, data, most, MSG_DONTWAIT);
+  }
+  note_written(descriptor, sys::judged(result), most);
+  if (result != -EAGAIN) ++stats_.inline_completions;
+  return result;
+}
+
+bool ReadinessPoller::start_other(Operation& operation) noexcept {
   GYRE_CHECK_HINT(operation.is_idle(), "the operation is in flight");
   const Side side = side_of(operation.kind);
   if (side == Side::none) [[unlikely]] return start_unparked(operation);
@@ -449,18 +467,7 @@ void ReadinessPoller::cancel(Operation& operation) noexcept {
 
 // --- Completing ------------------------------------------------------------------------------------------------------
 
-// The operation is its owner's again.
-inline void ReadinessPoller::end(Operation& operation, std::int64_t result) noexcept {
-  operation.token = 0;
-  operation.state = OperationState::idle;
-  operation.flags &= static_cast<std::uint16_t>(~operation_more);
-  operation.result = result;
-  --in_flight_;
-  note_delivery();
-  operation.complete(operation);
-}
-
-inline void ReadinessPoller::run(Operation& operation) noexcept {
+void ReadinessPoller::run(Operation& operation) noexcept {
   if (operation.state == OperationState::cancelling) [[unlikely]] {
     finish(operation, -ECANCELED);
     return;
@@ -482,21 +489,31 @@ inline void ReadinessPoller::run(Operation& operation) noexcept {
   }
 }
 
-void ReadinessPoller::serve(SlotId id, std::uint16_t ready) noexcept {
-  Descriptor* const descriptor = table_.find(id);
-  if (descriptor == nullptr) [[unlikely]] return note_stale();
-  descriptor->state |= ready;
-  Operation* const input = descriptor->parked_input;
-  Operation* const output = descriptor->parked_output;
+// Nothing, the end of the stream, or an error, which only the first call is told.
+void ReadinessPoller::settle_receive(Descriptor& descriptor, void* buffer, std::int64_t result) noexcept {
+  Operation& operation = *descriptor.parked_input;
+  descriptor.state = static_cast<std::uint16_t>((descriptor.state | may_read) & ~idle_all);
+  lent_.give_back(buffer);
+  if (result == -EINTR) return run(operation);
+  note_read(descriptor, sys::judged(result), 1);
+  if (result == -EAGAIN) return;
+  operation.buffer = nullptr;
+  finish(operation, result);
+}
+
+void ReadinessPoller::serve_otherwise(Descriptor& descriptor, std::uint16_t ready) noexcept {
+  descriptor.state |= ready;
+  Operation* const input = descriptor.parked_input;
+  Operation* const output = descriptor.parked_output;
   const bool for_output = output != nullptr && (ready & may_write) != 0;
   if (for_output && (output->token & token_due) == 0) make_due(*output);
-  if (input != nullptr && (ready & may_read) != 0) [[likely]] {
-    descriptor->state &= static_cast<std::uint16_t>(~idle_all);
-    if ((input->token & (token_due | token_unlent)) == 0) [[likely]] run(*input);
+  if (input != nullptr && (ready & may_read) != 0) {
+    descriptor.state &= static_cast<std::uint16_t>(~idle_all);
+    if ((input->token & (token_due | token_unlent)) == 0) run(*input);
   } else if (for_output) {
-    descriptor->state &= static_cast<std::uint16_t>(~idle_all);
+    descriptor.state &= static_cast<std::uint16_t>(~idle_all);
   } else {
-    note_idle(*descriptor);
+    note_idle(descriptor);
   }
 }
 

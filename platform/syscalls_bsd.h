@@ -150,6 +150,16 @@ std::int64_t recv(NativeDescriptor fd, void* buffer, std::size_t size, int flags
 // answer EOPNOTSUPP to control data that cut a message into segments.
 std::int64_t send(NativeDescriptor fd, const void* buffer, std::size_t size, int flags,
                   const Site& site = Site::current()) noexcept;
+// These and judged() are apart where that saves something: see syscalls_linux.h.
+inline std::int64_t recv_once(NativeDescriptor fd, void* buffer, std::size_t size, int flags,
+                              const Site& site = Site::current()) noexcept {
+  return recv(fd, buffer, size, flags, site);
+}
+inline std::int64_t send_once(NativeDescriptor fd, const void* buffer, std::size_t size, int flags,
+                              const Site& site = Site::current()) noexcept {
+  return send(fd, buffer, size, flags, site);
+}
+inline std::int64_t judged(std::int64_t result) noexcept { return result; }
 // Received descriptors are close-on-exec.
 std::int64_t recvmsg(NativeDescriptor fd, msghdr* message, int flags, const Site& site = Site::current()) noexcept;
 std::int64_t sendmsg(NativeDescriptor fd, const msghdr* message, int flags,

@@ -149,6 +149,22 @@ inline std::int64_t send(NativeDescriptor fd, const void* buffer, std::size_t si
   return call_whole<SYS_sendto>(site, fd, buffer, size, flags | MSG_NOSIGNAL, nullptr, 0);
 }
 
+// As recv() and send(), but made only once: EINTR is returned, and judged() is for any failure but EAGAIN. So the path
+// of what succeeds calls nothing else.
+inline std::int64_t recv_once(NativeDescriptor fd, void* buffer, std::size_t size, int flags,
+                              const Site& site = Site::current()) noexcept {
+  return call<SYS_recvfrom>(site, fd, buffer, size, flags, nullptr, nullptr);
+}
+inline std::int64_t send_once(NativeDescriptor fd, const void* buffer, std::size_t size, int flags,
+                              const Site& site = Site::current()) noexcept {
+  return call<SYS_sendto>(site, fd, buffer, size, flags | MSG_NOSIGNAL, nullptr, 0);
+}
+// `result`; aborts for an errno that shows a bug.
+inline std::int64_t judged(std::int64_t result) noexcept {
+  if (result < 0 && result != -EAGAIN) detail::check_no_bug(-result);
+  return result;
+}
+
 // As recv. Descriptors received in control data are close-on-exec.
 inline std::int64_t recvmsg(NativeDescriptor fd, msghdr* message, int flags,
                             const Site& site = Site::current()) noexcept {

@@ -12,13 +12,9 @@ void cancel_operation(void* leaf, TaskContext& task) noexcept {
   poller_of(task).cancel(*static_cast<Operation*>(leaf));
 }
 
-constexpr WaitKind operation_wait{"input or output", cancel_operation};
-
 }  // namespace
 
-void wait_for_operation(Operation& operation, TaskContext& task, void* frame) noexcept {
-  task.wait_in(&operation, operation_wait, frame);
-}
+constinit const WaitKind operation_wait{"input or output", cancel_operation};
 
 Error operation_error(OperationKind kind, std::int64_t result) noexcept {
   if (result == -ECANCELED) {

@@ -19,8 +19,14 @@ inline Poller& poller_of(const TaskContext& task) noexcept {
   return static_cast<Reactor*>(task.scheduler().host())->poller();
 }
 
-// The cold half: parks the task in `operation`, which has been started. And how a cancel reaches the poller.
-void wait_for_operation(Operation& operation, TaskContext& task, void* frame) noexcept;
+// That of the reactor which runs the current task. Must be called inside a task of one.
+inline Poller& current_poller() noexcept {
+  GYRE_DCHECK(thread_state.scheduler != nullptr && thread_state.scheduler->host() != nullptr);
+  return static_cast<Reactor*>(thread_state.scheduler->host())->poller();
+}
+
+// What a task waits in that waits for an operation.
+extern const WaitKind operation_wait;
 
 // Awaiter: task() gives the task that start_operation() has noted by begin_wait(task); take(operation, result) keeps the
 // result. It must be kept there, and then: when the task runs, the descriptor may have been closed by another one, and
@@ -42,7 +48,7 @@ inline bool start_operation(Awaiter& awaiter, Operation& operation, TaskContext&
   }
   operation.complete = complete_operation<Awaiter>;
   operation.owner = &awaiter;
-  if (this_reactor().poller().start(operation)) {
+  if (current_poller().start(operation)) [[unlikely]] {
     awaiter.take(operation, operation.result);
     if (may_continue()) return false;
     // Always ready: others first.
@@ -50,7 +56,7 @@ inline bool start_operation(Awaiter& awaiter, Operation& operation, TaskContext&
     return true;
   }
   awaiter.begin_wait(task);
-  wait_for_operation(operation, task, frame);
+  task.wait_in(&operation, operation_wait, frame);
   return true;
 }
 

@@ -222,6 +222,40 @@ TEST_P(PollerStreamTest, SendWaitsForRoomAndThenSendsAtLeastOneByte) {
   EXPECT_EQ(arrived.substr(filled), std::string("more", static_cast<std::size_t>(send.result)));
 }
 
+// send_now() is not for every poller: what it does not answer is sent as an operation.
+TEST_P(PollerStreamTest, SendAtOnceSendsOrLeavesItToAnOperation) {
+  Pair pair = tcp_pair();
+  Descriptor& near = io_->attach(std::move(pair.near));
+  const std::int64_t sent = io_->poller().send_now(near, "hello", 5);
+  if (sent == Poller::would_block) {
+    EXPECT_EQ(io_->finish(io_->send(near, "hello")), 5);
+  } else {
+    EXPECT_EQ(sent, 5);
+  }
+  EXPECT_EQ(read_exactly(pair.far, 5), "hello");
+}
+
+// Its byte order is that of the operations: never past one that waits for room.
+TEST_P(PollerStreamTest, SendAtOnceDoesNotOvertakeASendThatWaits) {
+  Pair pair = unix_pair();
+  const std::size_t filled = fill(pair.near);
+  Descriptor& near = io_->attach(std::move(pair.near));
+  EXPECT_EQ(io_->poller().send_now(near, "no", 2), Poller::would_block);
+  Request& waits = io_->send(near, "first");
+  EXPECT_EQ(read_exactly(pair.far, filled).size(), filled);
+  EXPECT_EQ(io_->poller().send_now(near, "second", 6), Poller::would_block);
+  EXPECT_EQ(io_->finish(waits), 5);
+  EXPECT_EQ(read_exactly(pair.far, 5), "first");
+}
+
+TEST_P(PollerStreamTest, SendAtOnceToAClosedPeerIsABrokenPipe) {
+  Pair pair = unix_pair();
+  Descriptor& near = io_->attach(std::move(pair.near));
+  pair.far.reset();
+  const std::int64_t sent = io_->poller().send_now(near, "x", 1);
+  EXPECT_TRUE(sent == -EPIPE || sent == Poller::would_block) << sent;
+}
+
 TEST_P(PollerStreamTest, SendToAClosedPeerIsABrokenPipeAndNoSignal) {
   Pair pair = unix_pair();
   Descriptor& near = io_->attach(std::move(pair.near));
