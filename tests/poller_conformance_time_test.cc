@@ -27,8 +27,8 @@ class PollerTimeTest : public PollerFixture {
 
   // A timer fires in a few milliseconds; a wait for much longer ends with it, and neither before nor without it.
   void expect_sleeps_until_the_timer(Instant deadline) {
-    UniqueFd timer = timer_fd(milliseconds(3));
     const Instant start = steady_clock().now();
+    UniqueFd timer = timer_fd(milliseconds(3));
     Descriptor& descriptor = io_->attach(std::move(timer), DescriptorKind::stream);
     Request& readable = io_->plain(OperationKind::readable, descriptor);
     EXPECT_EQ(io_->turn_until(deadline), 1u);
