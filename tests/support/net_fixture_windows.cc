@@ -21,8 +21,8 @@ namespace {
 
 // How long a plain call may block before the test fails instead of hanging.
 constexpr int limit_ms = 10'000;
-// A loopback connection that is full makes room once more, when a busy system comes to hand its bytes over. Nothing tells
-// of that: sends find room that polls do not.
+// A loopback connection that is full, or empty, may not be so any more when a busy system comes to hand its bytes over.
+// Nothing tells of that: sends find room that polls do not.
 constexpr int settling_ms = 20;
 
 SOCKET socket_of(NativeDescriptor fd) { return static_cast<SOCKET>(fd); }
@@ -323,7 +323,7 @@ std::string content_of(const std::string& path) {
 std::string drain(const UniqueFd& fd) {
   std::string text;
   char buffer[65536];
-  while (is_readable(raw(fd))) {
+  while (becomes_readable(raw(fd), settling_ms)) {
     const std::int64_t count = read_some(fd, buffer, sizeof buffer, text.size());
     if (count <= 0) break;
     text.append(buffer, static_cast<std::size_t>(count));
