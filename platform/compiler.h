@@ -17,3 +17,11 @@
 // The name of the function that this stands in, with its template's arguments.
 #define GYRE_FUNCTION_SIGNATURE __PRETTY_FUNCTION__
 #endif
+
+// For an await_suspend that publishes its coroutine and does not end with that: clang would inline it, and keep its locals
+// in the frame, which another thread may resume by then (docs/COMPILER_TRAPS.md, suspend_after_publication).
+#if defined(__clang__)
+#define GYRE_PUBLISHING [[gnu::noinline]]
+#else
+#define GYRE_PUBLISHING
+#endif

@@ -29,6 +29,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/compiler.h>
 #include <gyre/task/frame_pool.h>
 #include <gyre/task/parking.h>
 #include <gyre/task/steal_deque.h>
@@ -359,7 +360,7 @@ class [[nodiscard]] WorkForkAwaiter {
 
   bool await_ready() const noexcept { return false; }
   template <typename Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
+  GYRE_PUBLISHING std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
     const auto frame = std::exchange(child_, {});
     WorkPromiseBase& child = frame.promise();
     CpuWorker& worker = *parent.promise().worker;
