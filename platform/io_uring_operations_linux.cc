@@ -76,14 +76,6 @@ std::int64_t receive(const Operation& operation) noexcept {
   return result;
 }
 
-std::int64_t send(const Operation& operation) noexcept {
-  const std::size_t size = std::min(operation.size, sys::transfer_max);
-  const std::int64_t result =
-      sys::send(operation.descriptor->native, operation.buffer, size, MSG_DONTWAIT);
-  if (result < static_cast<std::int64_t>(size)) note_sent(*operation.descriptor, false);
-  return result;
-}
-
 std::int64_t send_message(const Operation& operation) noexcept {
   Message& message = operation.messages[0];
   const msghdr header = header_of(message, false);
@@ -227,10 +219,17 @@ std::int64_t answer_vector_without_kernel(const Operation& operation) noexcept {
   return operation.size <= slices_max ? 0 : -EINVAL;
 }
 
+std::int64_t send_directly(Descriptor& descriptor, const void* data, std::size_t size) noexcept {
+  const std::size_t most = std::min(size, sys::transfer_max);
+  const std::int64_t result = sys::send(descriptor.native, data, most, MSG_DONTWAIT);
+  if (result < static_cast<std::int64_t>(most)) note_sent(descriptor, false);
+  return result;
+}
+
 std::int64_t call_directly(Operation& operation) noexcept {
   switch (operation.kind) {
     case OperationKind::receive: return receive(operation);
-    case OperationKind::send: return send(operation);
+    case OperationKind::send: return send_directly(*operation.descriptor, operation.buffer, operation.size);
     case OperationKind::send_message: return send_message(operation);
     case OperationKind::accept: return accept(operation);
     case OperationKind::receive_batch: return receive_batch(operation);

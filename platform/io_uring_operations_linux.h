@@ -128,6 +128,8 @@ inline void note_sent(Descriptor& descriptor, bool fitted) noexcept {
 
 // Makes that call, which never blocks. Returns its result, or -EAGAIN.
 std::int64_t call_directly(Operation& operation) noexcept;
+// The same for a send on a socket.
+std::int64_t send_directly(Descriptor& descriptor, const void* data, std::size_t size) noexcept;
 
 // Makes the descriptor's description non-blocking unless it is known to be so: the one place that decides on a mode.
 // io_uring itself works with both; calls that have no flag for it need O_NONBLOCK.

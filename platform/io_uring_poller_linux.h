@@ -46,6 +46,7 @@ class IoUringPoller final : public Poller {
   UniqueFd detach(Descriptor& descriptor) noexcept override;
   void close(Descriptor& descriptor) noexcept override;
   bool start(Operation& operation) noexcept override;
+  std::int64_t send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept override;
   void cancel(Operation& operation) noexcept override;
   std::size_t wait(Instant deadline) noexcept override;
   void wake() noexcept override { wake_.wake(); }

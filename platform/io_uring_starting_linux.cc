@@ -89,6 +89,19 @@ bool IoUringPoller::start(Operation& operation) noexcept {
   return false;
 }
 
+// What start() does with a send on an open socket whose last one fitted.
+std::int64_t IoUringPoller::send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept {
+  check_thread();
+  GYRE_DCHECK(size > 0);
+  constexpr std::uint16_t excluded = descriptor_closing | descriptor_kind_mask | descriptor_full;
+  const bool is_free = (descriptor.state & excluded) == 0 && descriptor.parked_output == nullptr;
+  if (!is_free || draining_) [[unlikely]] return would_block;
+  ++stats_.system_calls;
+  const std::int64_t result = send_directly(descriptor, data, size);
+  if (result != would_block) ++stats_.inline_completions;
+  return result;
+}
+
 bool IoUringPoller::start_other(Operation& operation, std::uint8_t traits) noexcept {
   const Descriptor* const descriptor = operation.descriptor;
   const bool is_closing = descriptor != nullptr && (descriptor->state & descriptor_closing) != 0;
