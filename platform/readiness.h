@@ -213,6 +213,7 @@ class ReadinessPoller : public Poller {
     budget_ -= bytes_per_completion;
   }
   void run_due() noexcept;
+  void run_done() noexcept;
   void run(Operation& operation) noexcept;
   [[gnu::cold]] void settle_receive(Descriptor& descriptor, void* buffer, std::int64_t result) noexcept;
   [[gnu::cold]] std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,

@@ -253,6 +253,43 @@ TEST_P(PollerLimitsTest, OneBusyDescriptorDoesNotStarveTheOthers) {
   io_->finish(busy);
 }
 
+// Nor do many that fill every wait keep what is done already from its owner.
+TEST_P(PollerLimitsTest, BusyDescriptorsDoNotKeepACloseWaiting) {
+  PollerOptions options;
+  options.completions_max = 4;
+  reopen(options);
+  bool goes_on = true;
+  char byte = 0;
+  std::vector<UniqueFd> hoses;
+  std::vector<Request*> busy;
+  for (int i = 0; i < 16; ++i) {
+    Pair hose = unix_pair();
+    fill(hose.far);
+    hoses.push_back(std::move(hose.far));
+    Request& receive = io_->make(OperationKind::receive, &io_->attach(std::move(hose.near)));
+    receive.argument = &byte;
+    receive.size = 1;
+    receive.flags = operation_no_inline;
+    receive.then([&](Request& self) {
+      if (self.result == 1 && goes_on) io_->start(self);
+    });
+    io_->start(receive);
+    busy.push_back(&receive);
+  }
+  open_receivers(1);
+  for (int i = 0; i < 10; ++i) io_->turn();
+  Request& close = io_->close(*receives_[0]->descriptor);
+  int turns = 0;
+  EXPECT_TRUE(io_->run_until([&] { return ++turns > 100 || close.done(); }));
+  EXPECT_LE(turns, 100);
+  EXPECT_EQ(receives_[0]->result, -ECANCELED);
+  goes_on = false;
+  for (Request* receive : busy) {
+    if (receive->starts > receive->terminals) io_->cancel(*receive);
+    io_->finish(*receive);
+  }
+}
+
 TEST_P(PollerLimitsTest, TwoPollersDoNotKnowEachOther) {
   PollerDriver other(open());
   Pair pair = unix_pair();
