@@ -49,14 +49,13 @@ bool WriteAllAwaiter::end_early() noexcept {
 }
 
 bool WriteAllAwaiter::note_first(std::int64_t sent) noexcept {
-  failure_ = 0;
+  failure_ = 0;  // begin() asks
   if (sent == Poller::would_block) return false;
   if (sent < 0) {
     fail(sent);
     return may_continue();
   }
-  operation_->descriptor->bytes_sent += static_cast<std::uint64_t>(sent);
-  bytes_ = bytes_.subspan(static_cast<std::size_t>(sent));
+  bytes_ = bytes_.subspan(static_cast<std::size_t>(count_transfer<OperationKind::send>(*operation_, sent)));
   return false;
 }
 

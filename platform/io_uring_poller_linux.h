@@ -21,6 +21,7 @@
 #include <gyre/platform/io_uring_wake_linux.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/slot_table.h>
+#include <gyre/platform/thread.h>
 
 namespace gyre {
 
@@ -30,9 +31,6 @@ inline constexpr std::uint64_t cancel_token = 2;
 
 // A descriptor that polls ready so often in a row, and then would have blocked, is broken.
 inline constexpr std::uint16_t fruitless_max = 1000;
-
-// Its address tells threads apart, for one load.
-inline constinit thread_local char thread_mark = 0;
 
 class IoUringPoller final : public Poller {
  public:

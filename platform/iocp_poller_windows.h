@@ -26,15 +26,13 @@
 #include <gyre/platform/lent_buffers.h>
 #include <gyre/platform/poller.h>
 #include <gyre/platform/slot_table.h>
+#include <gyre/platform/thread.h>
 #include <gyre/platform/wake_word.h>
 
 namespace gyre {
 
 // A descriptor that polls ready so often in a row, and then would have blocked, is broken.
 inline constexpr std::uint16_t fruitless_max = 1000;
-
-// Its address tells threads apart, for one load.
-inline constinit thread_local char thread_mark = 0;
 
 class IocpPoller final : public Poller {
  public:

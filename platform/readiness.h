@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <gyre/platform/check.h>
 #include <gyre/platform/clock.h>
 #include <gyre/platform/descriptor_table.h>
 #include <gyre/platform/file_worker.h>
@@ -28,6 +29,7 @@
 #include <gyre/platform/operation_list.h>
 #include <gyre/platform/operation_ring.h>
 #include <gyre/platform/poller.h>
+#include <gyre/platform/thread.h>
 #include <gyre/platform/wake_word.h>
 
 struct pollfd;
@@ -191,8 +193,13 @@ class ReadinessPoller : public Poller {
     return is_closing ? descriptor.parked_input : nullptr;
   }
 
+  // In debug builds: everything on the thread that waits.
+  void check_thread() const noexcept {
+    GYRE_CHECK_HINT(!debug_checks || thread_ == nullptr || thread_ == &thread_mark,
+                    "a poller is used on the thread that waits; from others only wake() may be called");
+  }
+
   // readiness_posix.cc: the life of an operation.
-  void check_thread() const noexcept;
   static bool is_empty_transfer(const Operation& operation) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
   bool answer_later(Operation& operation, std::int64_t result) noexcept;
@@ -212,8 +219,6 @@ class ReadinessPoller : public Poller {
     ++delivered_;
     budget_ -= bytes_per_completion;
   }
-  void run_due() noexcept;
-  void run_done() noexcept;
   void run(Operation& operation) noexcept;
   [[gnu::cold]] void settle_receive(Descriptor& descriptor, void* buffer, std::int64_t result) noexcept;
   [[gnu::cold]] std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,
@@ -223,12 +228,18 @@ class ReadinessPoller : public Poller {
   void finish(Operation& operation, std::int64_t result) noexcept;
   void end(Operation& operation, std::int64_t result) noexcept;
   void take_back(Operation& operation) noexcept;
-  void take_from_worker() noexcept;
+
+  // readiness_descriptors_posix.cc: the life of a descriptor.
   void forget(Descriptor& descriptor, bool closes) noexcept;
   void restore(Descriptor& descriptor) noexcept;
   void ask_for_output(Descriptor& descriptor) noexcept;
   void give_up(Operation* operation, std::int64_t result) noexcept;
   void note_idle(Descriptor& descriptor) noexcept;
+
+  // readiness_waiting_posix.cc.
+  void run_due() noexcept;
+  void run_done() noexcept;
+  void take_from_worker() noexcept;
   void hand_to_foreign_loop() const noexcept;
 
   // One try: a result, or EAGAIN and the bit is cleared. All but the two usual kinds are in readiness_calls_posix.cc.
@@ -288,7 +299,7 @@ class ReadinessPoller : public Poller {
   std::int64_t budget_ = 0;  // what it may still deliver, in bytes
   std::size_t closed_since_fetch_ = 0;  // descriptors, while events were left to be served
   std::size_t due_before_ = 0;  // operations at the front of due_ that are there since the last fetch
-  const void* thread_ = nullptr;  // debug builds: which one waits
+  const char* thread_ = nullptr;  // debug builds: thread_mark of the one that waits
   bool shut_down_ = false;  // every descriptor is `refusing`
   mutable bool foreign_loop_ = false;
 

@@ -1,3 +1,4 @@
+// The life of an operation: started, tried, parked, cancelled, finished.
 #include <gyre/platform/readiness_serve_posix.h>
 
 #include <algorithm>
@@ -8,140 +9,6 @@
 #include <gyre/platform/syscalls_posix.h>
 
 namespace gyre {
-namespace {
-
-constexpr Duration sleep_max = std::chrono::hours(24);  // who sleeps longer is woken in between, and sleeps again
-
-// Its address tells threads apart.
-[[maybe_unused]] constinit thread_local char this_thread = 0;
-
-}  // namespace
-
-ReadinessPoller::ReadinessPoller(const PollerOptions& options) noexcept
-    : clock_(options.clock == nullptr ? steady_clock() : *options.clock),
-      budget_max_(std::clamp(options.completions_max, 1u, completions_per_wait) * bytes_per_completion),
-      lent_(options.lent_buffers, options.lent_buffer_size),
-      worker_([](void* poller) noexcept { static_cast<ReadinessPoller*>(poller)->nudge(); }, this) {}
-
-ReadinessPoller::~ReadinessPoller() {
-  GYRE_CHECK_HINT(in_flight_ == 0, "shutdown() comes before the destructor");
-  table_.for_each([](Descriptor& descriptor) {
-    if (kind_of(descriptor) != DescriptorKind::foreign) sys::close(descriptor.native);
-  });
-}
-
-// --- Descriptors -----------------------------------------------------------------------------------------------------
-
-// Looks at all: for the few that are somebody else's.
-bool ReadinessPoller::watches(NativeDescriptor native) noexcept {
-  bool found = false;
-  table_.for_each([&](Descriptor& descriptor) { found = found || (descriptor.native == native && is_watched(descriptor)); });
-  return found;
-}
-
-Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) noexcept {
-  GYRE_CHECK_HINT(static_cast<bool>(fd), "attach() needs an open descriptor");
-  const bool is_foreign = kind == DescriptorKind::foreign;
-  const NativeDescriptor native = fd.get();
-  if (is_foreign) (void)fd.release();  // left open, also on failure
-
-  // epoll says so by itself; kqueue would let the newcomer take over.
-  if (is_foreign && watches(native)) return Error::system(EEXIST, OperationKind::setup);
-  if (!due_.reserve(2 * table_.size() + 2)) return Error::system(ENOMEM, OperationKind::setup);
-  Descriptor* const descriptor = table_.add(native);
-  if (descriptor == nullptr) return Error::system(ENOMEM, OperationKind::setup);
-  // Reading starts with waiting for an event: what has just been opened seldom has data. Writing can be tried at once.
-  descriptor->state = static_cast<std::uint16_t>(
-      may_write | static_cast<std::uint16_t>(kind) << kind_shift);
-
-  std::int64_t result = 0;
-  if (kind == DescriptorKind::stream) {
-    // The flag is of the open file, which may be shared: a terminal stays non-blocking for our siblings, too. There is
-    // no other way to read it without waiting.
-    result = make_non_blocking(*descriptor);
-    sys::ignore_broken_pipes();
-  } else if (kind != DescriptorKind::file) {
-    sys::prevent_broken_pipe_signal(native);
-  }
-  bool watched = false;
-  if (result == 0 && kind != DescriptorKind::file) {
-    result = watch(*descriptor);
-    watched = result != -EPERM;
-    if (!watched) result = 0;
-  }
-  if (!watched) descriptor->state |= always_ready | may_read;
-  if (result < 0) {
-    table_.remove(*descriptor);
-    return Error::system(static_cast<std::int32_t>(-result), OperationKind::setup);
-  }
-  (void)fd.release();
-  return descriptor;
-}
-
-void ReadinessPoller::forget(Descriptor& descriptor, bool closes) noexcept {
-  GYRE_CHECK_HINT(descriptor.operations == 0, "operations of the descriptor are in flight");
-  GYRE_CHECK_HINT(descriptor.native != no_descriptor, "the descriptor is not attached");
-  if (is_watched(descriptor)) unwatch(descriptor, closes);
-  table_.remove(descriptor);
-  if (has_fetched()) ++closed_since_fetch_;
-}
-
-UniqueFd ReadinessPoller::detach(Descriptor& descriptor) noexcept {
-  UniqueFd fd(descriptor.native);
-  forget(descriptor, false);
-  return fd;
-}
-
-void ReadinessPoller::close(Descriptor& descriptor) noexcept {
-  const NativeDescriptor native = descriptor.native;
-  const bool is_foreign = kind_of(descriptor) == DescriptorKind::foreign;
-  forget(descriptor, !is_foreign);
-  if (is_foreign) return;
-  ++stats_.system_calls;
-  sys::close(native);
-}
-
-// A descriptor that has brought nothing but idle events is taken out; restore() puts it back once somebody waits for it.
-void ReadinessPoller::note_idle(Descriptor& descriptor) noexcept {
-  if ((descriptor.state & idle_all) != idle_all) {
-    descriptor.state = static_cast<std::uint16_t>(descriptor.state + idle_one);
-    return;
-  }
-  // An event that a parked operation waits for may still come.
-  if (descriptor.parked_input != nullptr || descriptor.parked_output != nullptr) return;
-  ++stats_.quarantined;
-  unwatch(descriptor, false);
-  // Nobody tells us any more what is ready, so everything may be.
-  descriptor.state |= quarantined | may_read | may_write;
-}
-
-void ReadinessPoller::restore(Descriptor& descriptor) noexcept {
-  descriptor.state &= static_cast<std::uint16_t>(~(quarantined | idle_all));
-  const std::int64_t result = watch(descriptor);
-  if (result >= 0) return;
-  descriptor.state |= quarantined;
-  give_up(descriptor.parked_input, result);
-  give_up(descriptor.parked_output, result);
-}
-
-void ReadinessPoller::ask_for_output(Descriptor& descriptor) noexcept {
-  descriptor.state |= watches_output;
-  if (!is_watched(descriptor)) return;
-  const std::int64_t result = watch_output(descriptor);
-  if (result >= 0) return;
-  descriptor.state &= static_cast<std::uint16_t>(~watches_output);
-  give_up(descriptor.parked_output, result);
-}
-
-// A parked operation, or null, whose event cannot come.
-void ReadinessPoller::give_up(Operation* operation, std::int64_t result) noexcept {
-  if (operation == nullptr) return;
-  if ((operation->token & token_due) != 0) due_.remove(*operation);
-  if ((operation->token & token_unlent) != 0) unlent_.remove(*operation);
-  unpark(*operation);
-  operation->result = result;
-  done_.push(*operation);
-}
 
 // --- Starting and cancelling -----------------------------------------------------------------------------------------
 
@@ -240,14 +107,6 @@ inline void ReadinessPoller::park(Operation& operation, Descriptor& descriptor, 
   if (side == Side::both) [[unlikely]] park_source(operation);
   if (side != Side::input && (descriptor.state & watches_output) == 0) [[unlikely]] ask_for_output(descriptor);
   if ((descriptor.state & quarantined) != 0) [[unlikely]] restore(descriptor);
-}
-
-// In debug builds: everything on the thread that waits.
-inline void ReadinessPoller::check_thread() const noexcept {
-  if constexpr (debug_checks) {
-    GYRE_CHECK_HINT(thread_ == nullptr || thread_ == &this_thread,
-                    "a poller is used on the thread that waits; from others only wake() may be called");
-  }
 }
 
 // The usual case, short: a receive that has to wait. start_other() does it as well.
@@ -363,7 +222,7 @@ inline void ReadinessPoller::clear_input(Descriptor& descriptor, const Operation
   }
 }
 
-inline void ReadinessPoller::unpark(Operation& operation) noexcept {
+void ReadinessPoller::unpark(Operation& operation) noexcept {
   Descriptor& descriptor = *operation.descriptor;
   operation.token &= ~token_parked;
   if (descriptor.parked_output != &operation) {
@@ -517,24 +376,6 @@ void ReadinessPoller::serve_otherwise(Descriptor& descriptor, std::uint16_t read
   }
 }
 
-inline void ReadinessPoller::run_due() noexcept {
-  // What becomes due meanwhile is for the next wait: so each operation is tried once, and the others get their turn.
-  for (std::size_t count = due_.size(); count > 0 && !is_full(); --count) {
-    Operation* const operation = due_.pop();
-    if (due_before_ > 0) --due_before_;
-    operation->token &= ~token_due;
-    run(*operation);
-  }
-}
-
-inline void ReadinessPoller::run_done() noexcept {
-  while (!is_full()) {
-    Operation* const operation = done_.pop();
-    if (operation == nullptr) break;
-    finish(*operation, operation->result);
-  }
-}
-
 void ReadinessPoller::run_multishot(Operation& operation) noexcept {
   Descriptor& descriptor = *operation.descriptor;
   for (std::size_t count = 0; count < multishot_budget && !is_full(); ++count) {
@@ -578,16 +419,6 @@ void ReadinessPoller::take_back(Operation& operation) noexcept {
   done_.push(operation);
 }
 
-void ReadinessPoller::take_from_worker() noexcept {
-  for (Operation* operation = worker_.take_done(); operation != nullptr;) {
-    Operation* const next = operation->next;
-    --with_worker_;
-    operation->token = 0;
-    done_.push(*operation);
-    operation = next;
-  }
-}
-
 // --- Lent buffers ----------------------------------------------------------------------------------------------------
 
 void ReadinessPoller::give_back(void* buffer) noexcept {
@@ -597,115 +428,6 @@ void ReadinessPoller::give_back(void* buffer) noexcept {
   operation->token &= ~token_unlent;
   make_due(*operation);
   if (foreign_loop_) wake();
-}
-
-// --- Waiting ---------------------------------------------------------------------------------------------------------
-
-std::size_t ReadinessPoller::wait(Instant deadline) noexcept {
-  if constexpr (debug_checks) {
-    if (thread_ == nullptr) thread_ = &this_thread;
-  }
-  check_thread();
-  ++stats_.waits;
-  delivered_ = 0;
-  budget_ = budget_max_;
-  bool woken = wake_word_.take();
-  // What remains of a sleep that ended too soon (clocks of two processors differ by microseconds) is slept in one piece:
-  // the system returns at once from shorter ones, and this would spin until the deadline.
-  constexpr Duration rest_min = std::chrono::microseconds(50);
-  Duration sleep_min = Duration::zero();
-  for (;;) {
-    if (with_worker_ != 0) take_from_worker();
-    Duration timeout = Duration::zero();
-    // Events of the last fetch that are left for this wait: the kernel is not asked before they have been served.
-    const bool has_rest = has_fetched() || (due_before_ > 0 && !due_.empty());
-    const bool may_sleep = !woken && !has_rest && due_.empty() && done_.empty() && deadline > Instant();
-    if (may_sleep) {
-      timeout = deadline == never ? Duration::max() : std::min(deadline - clock_.now(), sleep_max);
-      timeout = std::max(timeout, sleep_min);
-    }
-    std::size_t events = 0;
-    if (timeout > Duration::zero()) {
-      ++stats_.blocking_waits;
-      if (!wake_word_.prepare_to_sleep()) timeout = Duration::zero();
-    }
-    // Of a kernel that has nothing of ours nobody needs to ask: a turn of tasks that only compute makes no system call.
-    if (!has_rest && (timeout > Duration::zero() || in_flight_ > 0 || foreign_loop_)) {
-      ++stats_.system_calls;
-      closed_since_fetch_ = 0;
-      events = fetch(timeout);
-      due_before_ = due_.size();
-    }
-    if (wake_word_.take()) woken = true;
-    if (with_worker_ != 0) take_from_worker();
-    // Each alone may fill every wait, so what is done goes first every other time.
-    if ((stats_.waits & 1) != 0) run_done();
-    if (has_fetched()) events += serve_fetched();
-    run_due();
-    run_done();
-    if (delivered_ > 0) break;
-    if (events > 0) ++stats_.idle_polls;
-    if (woken) break;
-    if (has_rest) continue;  // the kernel has not been asked yet
-    sleep_min = rest_min;
-    if (deadline == never) continue;
-    if (deadline <= Instant() || clock_.now() >= deadline) break;
-  }
-  stats_.completions += delivered_;
-  if (foreign_loop_) hand_to_foreign_loop();
-  return delivered_;
-}
-
-void ReadinessPoller::nudge() noexcept {
-  if (!wake_word_.nudge()) return;
-  wakes_.fetch_add(1, std::memory_order_relaxed);
-  signal();
-}
-
-void ReadinessPoller::wake() noexcept {
-  if (!wake_word_.wake()) return;
-  wakes_.fetch_add(1, std::memory_order_relaxed);
-  signal();
-}
-
-void ReadinessPoller::enter_foreign_loop() const noexcept {
-  if (foreign_loop_) return;
-  foreign_loop_ = true;
-  hand_to_foreign_loop();
-}
-
-// Inside a foreign loop we count as sleeping whenever wait() is not running, and what is pending must show.
-void ReadinessPoller::hand_to_foreign_loop() const noexcept {
-  if (!due_.empty() || !done_.empty() || has_fetched()) {
-    static_cast<void>(wake_word_.wake());
-    signal();
-    return;
-  }
-  if (!wake_word_.prepare_to_sleep()) signal();
-}
-
-void ReadinessPoller::shutdown() noexcept {
-  shut_down_ = true;
-  table_.for_each([this](Descriptor& descriptor) {
-    descriptor.state |= refusing;
-    for (Operation* const operation : {descriptor.parked_input, descriptor.parked_output}) {
-      if (operation != nullptr) cancel(*operation);
-    }
-  });
-  while (Operation* const operation = worker_.remove_first()) {
-    operation->state = OperationState::cancelling;
-    take_back(*operation);
-  }
-  // Bounded: only the file worker's call of the moment can take time.
-  while (in_flight_ > 0) wait(never);
-  worker_.stop();
-}
-
-PollerStats ReadinessPoller::stats() const noexcept {
-  PollerStats all = stats_;
-  all.wakes = wakes_.load(std::memory_order_relaxed);
-  all.system_calls += all.wakes;
-  return all;
 }
 
 }  // namespace gyre

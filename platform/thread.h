@@ -11,6 +11,9 @@
 
 namespace gyre {
 
+// Its address tells threads apart, for one load.
+inline constinit thread_local char thread_mark = 0;
+
 struct ThreadOptions {
   // What debuggers and top show; the system keeps the first 15 bytes. A literal.
   const char* name = "gyre";
