@@ -2,9 +2,7 @@
 //   chat 7001        then, more than once: nc localhost 7001
 //   chat             talks to itself once, and ends
 #include <cstdio>
-#include <cstdlib>
 #include <string>
-#include <utility>
 
 #include <gyre/gyre.h>
 
@@ -35,6 +33,7 @@ gyre::Task<void> session(gyre::ServerConnection& connection, Room* room) {
 gyre::Task<gyre::Result<void>> talk(gyre::Endpoint where, gyre::Server* server) {
   gyre::Result<gyre::TcpStream> one = co_await gyre::TcpStream::connect(where);
   gyre::Result<gyre::TcpStream> two = co_await gyre::TcpStream::connect(where);
+  if (!one || !two) co_return one ? two.error() : one.error();
   while (server->stats().connections < 2) static_cast<void>(co_await gyre::yield());
   std::string text = "hello, all\n";
   static_cast<void>(co_await one->write_all(std::as_bytes(std::span(text))));
@@ -43,10 +42,10 @@ gyre::Task<gyre::Result<void>> talk(gyre::Endpoint where, gyre::Server* server) 
   co_return heard;
 }
 
-gyre::Task<gyre::Result<void>> chat(int port, bool with_itself) {
+gyre::Task<gyre::Result<void>> chat(std::uint16_t port, bool with_itself) {
   Room room(100);
   gyre::Server server({.drain = gyre::Duration::zero()});
-  const gyre::Result<gyre::Endpoint> where = co_await server.listen(gyre::Endpoint::loopback_v4(static_cast<std::uint16_t>(port)));
+  const gyre::Result<gyre::Endpoint> where = co_await server.listen(gyre::Endpoint::loopback_v4(port));
   if (!where) co_return where.error();
   std::fprintf(stderr, "listening on %s\n", where->to_string().c_str());
   gyre::TaskGroup group;
@@ -56,5 +55,6 @@ gyre::Task<gyre::Result<void>> chat(int port, bool with_itself) {
 }
 
 int main(int argc, char** argv) {
-  return gyre::exit_status(gyre::run(chat(argc > 1 ? std::atoi(argv[1]) : 0, argc < 2)));
+  const gyre::Result<std::uint16_t> port = gyre::parse_port(argc > 1 ? argv[1] : "0");
+  return gyre::exit_status(port ? gyre::run(chat(*port, argc < 2)) : port.error());
 }

@@ -7,20 +7,18 @@
 
 #include <gyre/gyre.h>
 
-gyre::Task<gyre::Result<void>> give(gyre::UnixStream client, std::string path) {
-  const gyre::Result<gyre::File> file = co_await gyre::File::open(path);
-  if (!file) co_return file.error();
+gyre::Task<gyre::Result<void>> give(gyre::UnixStream client, const gyre::File* file) {
   const std::array<gyre::NativeDescriptor, 1> descriptors = {file->native()};
   const gyre::Result<std::size_t> given = co_await client.write_with(std::as_bytes(std::span("x", 1)), descriptors);
   co_return given ? gyre::Result<void>() : given.error();
 }
 
-gyre::Task<gyre::Result<void>> serve(gyre::UnixListener* listener, std::string path, int connections) {
+gyre::Task<gyre::Result<void>> serve(gyre::UnixListener* listener, const gyre::File* file, int connections) {
   gyre::TaskGroup clients(gyre::OnFailure::keep_going);
   while (connections-- != 0) {
     gyre::Result<gyre::UnixStream> client = co_await listener->accept();
     if (!client) break;  // Ctrl-C
-    clients.spawn(give, std::move(*client), path);
+    clients.spawn(give, std::move(*client), file);
   }
   co_return co_await clients.join();
 }
@@ -31,24 +29,26 @@ gyre::Task<gyre::Result<void>> ask(gyre::Endpoint where) {
   std::array<std::byte, 1> byte;
   std::array<gyre::UniqueFd, 1> descriptors;
   const gyre::Result<gyre::BytesAndDescriptors> came = co_await stream->read_with(byte, descriptors);
-  if (!came) co_return came.error();
+  if (!came || came->descriptors != 1) co_return came ? gyre::Error(gyre::Errc::malformed) : came.error();
   gyre::Result<gyre::File> file = gyre::File::adopt(std::move(descriptors[0]));
-  if (came->descriptors != 1 || !file) co_return gyre::Errc::malformed;
+  if (!file) co_return file.error();
   std::array<std::byte, 4096> text;
   const gyre::Result<std::size_t> size = co_await file->read_at(text, 0);
   if (size) std::fwrite(text.data(), 1, *size, stdout);
   co_return size ? gyre::Result<void>() : size.error();
 }
 
-gyre::Task<gyre::Result<void>> start(std::string socket, std::string file, bool once) {
+gyre::Task<gyre::Result<void>> start(std::string socket, std::string path, bool once) {
   const gyre::Result<gyre::Endpoint> where = gyre::Endpoint::parse("unix:" + socket);
   if (!where) co_return where.error();
-  if (file.empty()) co_return co_await ask(*where);
+  if (path.empty()) co_return co_await ask(*where);
+  const gyre::Result<gyre::File> file = co_await gyre::File::open(path);
+  if (!file) co_return file.error();
   gyre::Result<gyre::UnixListener> listener = co_await gyre::UnixListener::bind(*where);
   if (!listener) co_return listener.error();
   std::fprintf(stderr, "listening on %s\n", where->to_string().c_str());
   gyre::TaskGroup group;
-  group.spawn(serve, &*listener, file, once ? 1 : -1);
+  group.spawn(serve, &*listener, &*file, once ? 1 : -1);
   if (once) group.spawn(ask, *where);
   co_return co_await group.join();
 }

@@ -2,7 +2,6 @@
 //   echo_server 7000        then: nc localhost 7000 (without a port it talks to itself once, and ends)
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <span>
 
 #include <gyre/net/tcp_listener.h>
@@ -56,5 +55,6 @@ gyre::Task<gyre::Result<void>> listen(std::uint16_t port, bool once) {
 }
 
 int main(int argc, char** argv) {
-  return gyre::exit_status(gyre::run(listen(static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0), argc < 2)));
+  const gyre::Result<std::uint16_t> port = gyre::parse_port(argc > 1 ? argv[1] : "0");
+  return gyre::exit_status(port ? gyre::run(listen(*port, argc < 2)) : port.error());
 }

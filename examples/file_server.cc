@@ -3,7 +3,6 @@
 //   file_server 7003 /usr/share/doc        then: curl http://localhost:7003/README
 //   file_server                            serves a file of its own to itself once, and ends
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include <gyre/gyre.h>
@@ -54,6 +53,7 @@ gyre::Task<gyre::Result<void>> serve(std::uint16_t port, std::string directory, 
 }
 
 int main(int argc, char** argv) {
-  const int port = argc > 2 ? std::atoi(argv[1]) : 0;
-  return gyre::exit_status(gyre::run(serve(static_cast<std::uint16_t>(port), argc > 2 ? argv[2] : "", argc < 3)));
+  if (argc != 1 && argc != 3) return std::fputs("usage: file_server [port directory]\n", stderr), 2;
+  const gyre::Result<std::uint16_t> port = gyre::parse_port(argc > 1 ? argv[1] : "0");
+  return gyre::exit_status(port ? gyre::run(serve(*port, argc > 1 ? argv[2] : "", argc == 1)) : port.error());
 }

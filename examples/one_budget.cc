@@ -10,8 +10,7 @@
 
 gyre::Task<gyre::Result<std::string>> greeting_of(std::string host, std::uint16_t port) {
   gyre::ConnectReport report;
-  gyre::ConnectOptions options;
-  options.report = &report;
+  const gyre::ConnectOptions options{.report = &report};
   gyre::Result<gyre::TcpStream> stream = co_await gyre::connect(host, port, options);
   if (!stream) {
     std::fprintf(stderr, "%s\n", report.to_string().c_str());  // every address that was tried
@@ -48,13 +47,14 @@ gyre::Task<gyre::Result<void>> ask_itself() {
 
 gyre::Task<gyre::Result<void>> ask(std::string host, std::uint16_t port, gyre::Duration budget) {
   const gyre::Result<std::string> line = co_await gyre::with_timeout(budget, greeting_of(host, port));
-  if (!line) co_return line.error();
-  std::printf("%s", line->c_str());
-  co_return gyre::Result<void>{};
+  if (line) std::printf("%s", line->c_str());
+  co_return line ? gyre::Result<void>() : line.error();
 }
 
 int main(int argc, char** argv) {
-  if (argc < 4) return gyre::exit_status(gyre::run(ask_itself()));
-  const auto port = static_cast<std::uint16_t>(std::atoi(argv[2]));
-  return gyre::exit_status(gyre::run(ask(argv[1], port, std::chrono::milliseconds(std::atoi(argv[3])))));
+  if (argc == 1) return gyre::exit_status(gyre::run(ask_itself()));
+  const int budget = argc == 4 ? std::atoi(argv[3]) : 0;
+  if (budget <= 0) return std::fputs("usage: one_budget [host port milliseconds]\n", stderr), 2;
+  const gyre::Result<std::uint16_t> port = gyre::parse_port(argv[2]);
+  return gyre::exit_status(port ? gyre::run(ask(argv[1], *port, std::chrono::milliseconds(budget))) : port.error());
 }

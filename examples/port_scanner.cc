@@ -1,9 +1,7 @@
 // Port scanner: which TCP ports of a host accept connections; at most 200 attempts at once, each for at most a second.
-//
 //   port_scanner localhost 1 1024
 //   port_scanner                    finds the two ports that it has opened itself
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -53,6 +51,10 @@ gyre::Task<gyre::Result<void>> scan_and_print(std::string host, int first, int l
 }
 
 int main(int argc, char** argv) {
-  if (argc < 4) return gyre::exit_status(gyre::run(scan_itself()));
-  return gyre::exit_status(gyre::run(scan_and_print(argv[1], std::atoi(argv[2]), std::atoi(argv[3]))));
+  if (argc == 1) return gyre::exit_status(gyre::run(scan_itself()));
+  if (argc != 4) return std::fputs("usage: port_scanner [host first_port last_port]\n", stderr), 2;
+  const gyre::Result<std::uint16_t> first = gyre::parse_port(argv[2]);
+  const gyre::Result<std::uint16_t> last = gyre::parse_port(argv[3]);
+  if (!first || !last) return gyre::exit_status(first ? last.error() : first.error());
+  return gyre::exit_status(gyre::run(scan_and_print(argv[1], *first, *last)));
 }

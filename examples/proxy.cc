@@ -3,7 +3,6 @@
 //   proxy 7002 example.org 80        then: curl -H 'Host: example.org' localhost:7002
 //   proxy                            passes a line to an echo server of its own, and ends
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include <gyre/gyre.h>
@@ -39,8 +38,10 @@ gyre::Task<gyre::Result<void>> serve(std::uint16_t port, std::string host, std::
   if (!where) co_return where.error();
   std::fprintf(stderr, "listening on %s\n", where->to_string().c_str());
   gyre::TaskGroup group;
-  if (target_port == 0) {
+  if (host.empty()) {
     const gyre::Result<gyre::Endpoint> own = co_await target.listen(gyre::Endpoint::loopback_v4(0));
+    if (!own) co_return own.error();
+    host = "127.0.0.1";
     target_port = own->port();
     group.spawn([](gyre::Server* server) { return server->run(echo); }, &target);
     group.spawn(ask, *where, &proxy, &target);
@@ -50,6 +51,9 @@ gyre::Task<gyre::Result<void>> serve(std::uint16_t port, std::string host, std::
 }
 
 int main(int argc, char** argv) {
-  const auto number = [&](int i) { return static_cast<std::uint16_t>(argc > 3 ? std::atoi(argv[i]) : 0); };
-  return gyre::exit_status(gyre::run(serve(number(1), argc > 3 ? argv[2] : "127.0.0.1", number(3))));
+  if (argc != 1 && argc != 4) return std::fputs("usage: proxy [port target_host target_port]\n", stderr), 2;
+  const gyre::Result<std::uint16_t> port = gyre::parse_port(argc > 1 ? argv[1] : "0");
+  const gyre::Result<std::uint16_t> target = gyre::parse_port(argc > 1 ? argv[3] : "0");
+  if (!port || !target) return gyre::exit_status(port ? target.error() : port.error());
+  return gyre::exit_status(gyre::run(serve(*port, argc > 1 ? argv[2] : "", *target)));
 }

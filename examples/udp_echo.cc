@@ -4,7 +4,6 @@
 //   udp_echo             asks itself once, and ends
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <string_view>
 
 #include <gyre/gyre.h>
@@ -37,8 +36,8 @@ gyre::Task<gyre::Result<void>> ask(gyre::Endpoint where) {
   }
 }
 
-gyre::Task<gyre::Result<void>> start(int port, bool with_itself) {
-  const gyre::Endpoint where = gyre::Endpoint::loopback_v4(static_cast<std::uint16_t>(port));
+gyre::Task<gyre::Result<void>> start(std::uint16_t port, bool with_itself) {
+  const gyre::Endpoint where = gyre::Endpoint::loopback_v4(port);
   gyre::Result<gyre::UdpSocket> socket = co_await gyre::UdpSocket::bind(where);
   if (!socket) co_return socket.error();
   const gyre::Result<gyre::Endpoint> bound = socket->local_endpoint();
@@ -50,5 +49,6 @@ gyre::Task<gyre::Result<void>> start(int port, bool with_itself) {
 }
 
 int main(int argc, char** argv) {
-  return gyre::exit_status(gyre::run(start(argc > 1 ? std::atoi(argv[1]) : 0, argc < 2)));
+  const gyre::Result<std::uint16_t> port = gyre::parse_port(argc > 1 ? argv[1] : "0");
+  return gyre::exit_status(port ? gyre::run(start(*port, argc < 2)) : port.error());
 }

@@ -73,12 +73,6 @@ bool parse_v6(std::string_view text, std::uint8_t (&out)[16]) noexcept {
   return true;
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
-  const std::optional<std::uint32_t> port = parse_decimal(text, 65535);
-  if (!port) return std::nullopt;
-  return static_cast<std::uint16_t>(*port);
-}
-
 // A number, or the name of an interface. Zone 0 is none.
 Result<std::uint32_t> parse_zone(std::string_view text) noexcept {
   if (is_interface_name(text)) return interface_number(text);
@@ -159,7 +153,7 @@ Result<Endpoint> Endpoint::parse(std::string_view text) noexcept {
   }
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return malformed.at(Place::text(text));
-  const std::optional<std::uint16_t> port = parse_port(text.substr(colon + 1));
+  const Result<std::uint16_t> port = parse_port(text.substr(colon + 1));
   if (!port) return malformed.at(Place::text(text));
   std::string_view ip = text.substr(0, colon);
   const bool bracketed = ip.size() >= 2 && ip.front() == '[' && ip.back() == ']';
@@ -169,6 +163,12 @@ Result<Endpoint> Endpoint::parse(std::string_view text) noexcept {
   const Result<Endpoint> endpoint = parse_ip(ip, *port);
   if (!endpoint) return endpoint.error().at(Place::text(text));
   return endpoint;
+}
+
+Result<std::uint16_t> parse_port(std::string_view text) noexcept {
+  const std::optional<std::uint32_t> port = parse_decimal(text, 65535);
+  if (!port) return malformed.at(Place::text(text));
+  return static_cast<std::uint16_t>(*port);
 }
 
 bool Endpoint::is_ip() const noexcept {

@@ -55,4 +55,7 @@ class Endpoint {
   SocketAddress address_;
 };
 
+// A port's number as text: "0" to "65535", as strict as Endpoint::parse(). Errors: Errc::malformed, which names the text.
+Result<std::uint16_t> parse_port(std::string_view text) noexcept;
+
 }  // namespace gyre

@@ -38,6 +38,7 @@ Task<Result<File>> File::open(std::string_view path, OpenFlags flags, std::uint3
 }
 
 Result<File> File::adopt(UniqueFd file, std::string_view path) {
+  GYRE_CHECK_HINT(static_cast<bool>(file), "adopt() needs an open descriptor");
   const Place place = Place::text(path);
   const Result<FileStatus> status = file_status(file.get());
   if (!status) return status.error().at(place);

@@ -12,6 +12,9 @@ namespace gyre {
 
 namespace detail {
 
+// Where `socket` listens. Errors: invalid_argument, at its own address, if it does not. Precondition: it is open.
+Result<SocketAddress> listening_address(const UniqueFd& socket) noexcept;
+
 // Accepts one connection as a `Connection`, a Stream.
 template <typename Connection>
 class [[nodiscard]] AcceptAwaiter : public TransferAwaiter<OperationKind::accept> {

@@ -183,13 +183,8 @@ Result<Endpoint> Server::listen(TcpListener listener) { return listen(listener.r
 
 Result<Endpoint> Server::listen(UniqueFd socket) {
   GYRE_CHECK_HINT(!running_, "listen() comes before run()");
-  const Result<int> listening = get_option(socket.get(), SocketOption::listening);
-  if (!listening) return listening.error().with(OperationKind::listen);
-  if (*listening == 0) {
-    return Error::system(static_cast<int>(std::errc::invalid_argument), OperationKind::listen);
-  }
-  const Result<SocketAddress> address = local_address(socket.get());
-  if (!address) return address.error().with(OperationKind::listen);
+  const Result<SocketAddress> address = detail::listening_address(socket);
+  if (!address) return address.error();
   const Result<Descriptor*> descriptor = poller_.attach(std::move(socket), DescriptorKind::socket);
   if (!descriptor) return descriptor.error().at(place_of(*address));
   listeners_.push_back(*descriptor);

@@ -186,10 +186,11 @@ class Server {
   // goes when the server stops; one that nobody owns makes way.
   [[nodiscard]] Task<Result<Endpoint>> listen(Endpoint where);
   [[nodiscard]] Result<Endpoint> listen(TcpListener listener);
-  // A socket that listens already.
+  // A socket that listens already. Errors: invalid_argument if it does not.
   [[nodiscard]] Result<Endpoint> listen(UniqueFd socket);
   // All descriptors that the process was started with by LISTEN_FDS and LISTEN_PID; returns their
-  // number, 0 if there are none. The first call in a process takes them.
+  // number, 0 if there are none. The first call in a process takes them. Errors: those of
+  // take_inherited_descriptors(), and invalid_argument for a socket that does not listen.
   [[nodiscard]] Result<std::size_t> listen_inherited();
 
   // Runs `handler(connection, arguments...)`, which returns a Task<void> or a Task<Result<void>>,

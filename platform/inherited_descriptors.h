@@ -13,7 +13,8 @@ namespace gyre {
 // Takes the LISTEN_FDS descriptors that begin at `first` if LISTEN_PID is this process, and clears
 // LISTEN_* so that neither a second call nor a child takes them again. None if there are none, or
 // if they are another process's. They come out close-on-exec. Errors: invalid_argument for numbers
-// that are none; bad_file_descriptor if fewer are open than promised; too_many_files_open.
+// that are none; bad_file_descriptor if fewer are open than promised; not_a_socket for anything
+// else (a FIFO, say); too_many_files_open. None is taken after the first three.
 Result<std::vector<UniqueFd>> take_inherited_descriptors(NativeDescriptor first = 3);
 
 }  // namespace gyre

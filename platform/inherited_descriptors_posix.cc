@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string_view>
 
+#include <gyre/platform/file_system.h>
 #include <gyre/platform/syscalls_posix.h>
 
 namespace gyre {
@@ -38,8 +39,12 @@ Result<std::vector<UniqueFd>> take_inherited_descriptors(NativeDescriptor first)
   for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(name);
   for (std::int64_t i = 0; i < count; ++i) {
     // More were promised than have been left.
-    const bool is_there = sys::get_flags(first + static_cast<NativeDescriptor>(i)) >= 0;
+    const NativeDescriptor number = first + static_cast<NativeDescriptor>(i);
+    const bool is_there = sys::get_flags(number) >= 0;
     if (!is_there) return Error::system(EBADF, OperationKind::listen).at(Place::text("LISTEN_FDS"));
+    const Result<FileStatus> status = file_status(number);
+    const bool is_socket = status && status->type == FileType::socket;
+    if (!is_socket) return Error::system(ENOTSOCK, OperationKind::listen).at(Place::text("LISTEN_FDS"));
   }
   taken.reserve(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {

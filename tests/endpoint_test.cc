@@ -98,6 +98,18 @@ TEST(EndpointTest, ReadsABareIpAddress) {
   }
 }
 
+TEST(EndpointTest, APortIsReadStrictly) {
+  EXPECT_EQ(parse_port("0").value_or(std::uint16_t{1}), 0);
+  EXPECT_EQ(parse_port("443").value_or(std::uint16_t{1}), 443);
+  EXPECT_EQ(parse_port("65535").value_or(std::uint16_t{1}), 65535);
+  for (const std::string_view bad : {"", "65536", "70000", "4294967376", "-1", "+80", "080", "80x", " 80", "80 ", "http"}) {
+    const Result<std::uint16_t> port = parse_port(bad);
+    ASSERT_FALSE(port.has_value()) << bad;
+    EXPECT_EQ(port.error(), Errc::malformed);
+    EXPECT_EQ(port.error().place(), Place::text(bad));
+  }
+}
+
 class MalformedEndpointTest : public ::testing::TestWithParam<std::string_view> {};
 
 TEST_P(MalformedEndpointTest, IsRefusedByNameAndPlace) {

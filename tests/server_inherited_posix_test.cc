@@ -83,6 +83,20 @@ TEST(InheritedDescriptorsTest, FewerThanPromisedIsAnErrorAndTakesNone) {
   EXPECT_TRUE(is_open(first));
 }
 
+TEST(InheritedDescriptorsTest, WhatIsNoSocketIsAnErrorAndStaysOpen) {
+  constexpr int first = 900;
+  const test::Pipe pipe = pipe_pair();
+  ASSERT_EQ(::dup2(raw(pipe.read_end), first), first);
+  const UniqueFd left{NativeDescriptor{first}};
+  ::setenv("LISTEN_FDS", "1", 1);
+  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+  const Result<std::vector<UniqueFd>> taken = take_inherited_descriptors(first);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error(), std::errc::not_a_socket);
+  EXPECT_EQ(taken.error().place(), Place::text("LISTEN_FDS"));
+  EXPECT_TRUE(is_open(first));
+}
+
 // As a service manager starts it: in a process of its own, with the sockets at number 3 and above.
 Task<bool> serve_inherited_once() {
   RunningServer server;

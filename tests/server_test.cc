@@ -216,8 +216,10 @@ TEST_P(ServerTest, ListensAtAPathAndRemovesItsFile) {
 
 Task<void> refuses_what_does_not_listen() {
   Server server;
-  const Result<Endpoint> bound = server.listen(tcp_socket());
+  Bound silent = refusing_tcp();
+  const Result<Endpoint> bound = server.listen(std::move(silent.fd));
   EXPECT_EQ(error_of(bound), std::errc::invalid_argument);
+  EXPECT_EQ(error_of(bound).place(), place_of(silent.address));
   co_return;
 }
 

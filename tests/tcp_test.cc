@@ -1,5 +1,6 @@
 // TCP: connecting, accepting, options and their failures, on every backend. The ids in comments are those of the
 // conformance list.
+#include <gyre/net/file.h>
 #include <gyre/net/tcp_listener.h>
 #include <gyre/net/tcp_stream.h>
 
@@ -281,10 +282,17 @@ Task<void> adopt_sockets() {
   co_await write_text(*server, "hello");
   const std::string hello = co_await read_text(*client, 5);
   EXPECT_EQ(hello, "hello");
-  const Result<TcpListener> not_listening = TcpListener::adopt(tcp_socket());
+  gyre::test::Bound silent = gyre::test::refusing_tcp();
+  const Result<TcpListener> not_listening = TcpListener::adopt(std::move(silent.fd));
   EXPECT_EQ(not_listening.error(), std::errc::invalid_argument);
+  EXPECT_EQ(not_listening.error().place(), place_of(silent.address));
 }
 TEST_P(TcpTest, TakesOverSocketsOfOthers) { run(adopt_sockets()); }
+
+TEST(AdoptDeathTest, ADescriptorThatIsNoneIsTheCallersMistake) {
+  EXPECT_DEATH(static_cast<void>(TcpListener::adopt(UniqueFd())), "needs an open descriptor");
+  EXPECT_DEATH(static_cast<void>(File::adopt(UniqueFd())), "needs an open descriptor");
+}
 
 // --- Accepting -------------------------------------------------------------------------------------------------------
 

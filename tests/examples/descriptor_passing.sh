@@ -2,6 +2,7 @@
 # Drives examples/descriptor_passing with python3: a file that has lost its name meanwhile comes over the socket, and the
 # example's own client gets it, too. Called by tools/run_tests.
 set -eu
+source "${BASH_SOURCE%/*}/refused.sh"
 # By itself; and whether the system has such sockets at all (Windows passes no descriptors, Wine 8 has no local sockets).
 if ! said=$(timeout 20 "$1" 2>&1); then
   echo "$said"
@@ -10,6 +11,9 @@ if ! said=$(timeout 20 "$1" 2>&1); then
 fi
 directory=$(mktemp -d)
 echo "passed on" >"$directory/file"
+refused 1 "/socket: no such file" "$1" "$directory/socket"  # nobody is there
+refused 1 "/none/socket: no such file" "$1" "$directory/none/socket" "$directory/file"
+refused 1 "file name too long" "$1" "$directory/$(printf '%0200d' 0)" "$directory/file"
 coproc server { exec "$1" "$directory/socket" "$directory/file" 2>&1; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null; rm -rf "$directory"' EXIT

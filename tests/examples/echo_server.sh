@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Drives examples/echo_server: a line comes back, and SIGTERM ends it in good order. Called by tools/run_tests.
 set -eu
+source "${BASH_SOURCE%/*}/refused.sh"
+refuses_ports "$1" PORT
 coproc server { exec "$1" 0; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null' EXIT
 
 read -r -t 20 _ _ address <&"${server[0]}"  # "listening on 127.0.0.1:41234"
 address=${address%$'\r'}  # how a program of Windows ends its lines
+refused 1 "bind $address: address" "$1" "${address##*:}"  # it is in use
 exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
 echo "hello, Gyre" >&3
 read -r -t 20 answer <&3

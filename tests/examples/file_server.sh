@@ -2,6 +2,9 @@
 # Drives examples/file_server with curl, or with python3 where there is no curl: a large file comes whole, one that is not
 # there is a 404, and nothing outside the directory is served. Called by tools/run_tests.
 set -eu
+source "${BASH_SOURCE%/*}/refused.sh"
+refused 2 usage: "$1" 7003
+refuses_ports "$1" PORT /tmp
 timeout 20 "$1"  # by itself
 directory=$(mktemp -d)
 coproc server { exec "$1" 0 "$directory/served" 2>&1; }
@@ -12,6 +15,7 @@ head -c 5000000 /dev/urandom >"$directory/served/large"
 echo secret >"$directory/secret"
 read -r -t 20 _ _ address <&"${server[0]}"
 address=${address%$'\r'}  # how a program of Windows ends its lines
+refused 1 "bind $address: address" "$1" "${address##*:}" "$directory"  # it is in use
 if command -v curl >/dev/null; then
   curl -s --max-time 20 -o "$directory/got" "http://$address/large"
   status() { curl -s --max-time 20 --path-as-is -o /dev/null -w '%{http_code}' "http://$address/$1"; }

@@ -2,6 +2,12 @@
 # Drives examples/one_budget: a server that speaks is heard; one that is silent costs the budget and no more; a closed
 # port is named. Called by tools/run_tests.
 set -eu
+source "${BASH_SOURCE%/*}/refused.sh"
+refused 2 usage: "$1" localhost
+refused 2 usage: "$1" localhost 80
+refused 2 usage: "$1" localhost 80 soon
+refuses_ports "$1" 127.0.0.1 PORT 1000
+refused 1 "resolve bad..name" "$1" bad..name 80 15000
 timeout 20 "$1"  # by itself
 timeout 60 python3 - "$1" <<'END'
 import socket, subprocess, sys, threading, time

@@ -2,6 +2,12 @@
 # Drives examples/port_scanner: it finds the port of another program, and not the one beside it that is bound but does
 # not listen. Called by tools/run_tests.
 set -eu
+source "${BASH_SOURCE%/*}/refused.sh"
+refused 2 usage: "$1" localhost
+refused 2 usage: "$1" localhost 1
+refuses_ports "$1" 127.0.0.1 PORT 1
+refuses_ports "$1" 127.0.0.1 1 PORT
+refused 1 "resolve bad..name" "$1" bad..name 1 2
 timeout 20 "$1"  # by itself
 timeout 60 python3 - "$1" <<'END'
 import socket, subprocess, sys

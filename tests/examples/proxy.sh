@@ -2,6 +2,11 @@
 # Drives examples/proxy: a client that half-closes gets its whole answer through it, and curl a page if it is there.
 # Called by tools/run_tests.
 set -eu
+source "${BASH_SOURCE%/*}/refused.sh"
+refused 2 usage: "$1" 7002
+refused 2 usage: "$1" 7002 localhost
+refuses_ports "$1" PORT localhost 80
+refuses_ports "$1" 0 localhost PORT
 timeout 20 "$1"  # by itself
 directory=$(mktemp -d)
 children=()

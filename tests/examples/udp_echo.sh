@@ -2,12 +2,15 @@
 # Drives examples/udp_echo with python3 (and nc where it is there): datagrams of several sizes come back, the empty one
 # too. Called by tools/run_tests.
 set -eu
+source "${BASH_SOURCE%/*}/refused.sh"
+refuses_ports "$1" PORT
 timeout 20 "$1"  # by itself
 coproc server { exec "$1" 0 2>&1; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null' EXIT
 read -r -t 20 _ _ address <&"${server[0]}"
 address=${address%$'\r'}  # how a program of Windows ends its lines
+refused 1 "bind $address: address" "$1" "${address##*:}"  # it is in use
 timeout 40 python3 - "$address" <<'END'
 import os, socket, sys
 host, port = sys.argv[1].rsplit(":", 1)
