@@ -1,6 +1,6 @@
 #include <gyre/platform/io_uring_buffers_linux.h>
 
-#include <atomic>
+#include <bit>
 #include <cerrno>
 #include <new>
 
@@ -19,7 +19,7 @@ std::size_t ring_bytes(std::uint32_t count) noexcept { return count * sizeof(uri
 
 ProvidedBuffers::~ProvidedBuffers() {
   if (ring_ != nullptr) sys::munmap(ring_, ring_bytes(count_));
-  if (memory_ != nullptr) sys::munmap(memory_, std::size_t{count_} * size_);
+  if (memory_ != nullptr) sys::munmap(memory_, std::size_t{count_} << stride_bits_);
 }
 
 Result<void> ProvidedBuffers::open(IoUringRing& ring, std::uint32_t count, std::uint32_t size) noexcept {
@@ -30,11 +30,13 @@ Result<void> ProvidedBuffers::open(IoUringRing& ring, std::uint32_t count, std::
   is_lent_.reset(new (std::nothrow) bool[count]());
   free_.reset(new (std::nothrow) std::uint16_t[count]);
   if (is_lent_ == nullptr || free_ == nullptr) return no_memory;
-  const Result<void*> memory = sys::mmap(std::size_t{count} * size, no_descriptor, 0);
+  const auto stride_bits = static_cast<std::uint32_t>(std::bit_width(size - 1));
+  const Result<void*> memory = sys::mmap(std::size_t{count} << stride_bits, no_descriptor, 0);
   if (!memory) return memory.error().with(OperationKind::receive_lent);
   memory_ = static_cast<std::byte*>(*memory);
   count_ = count;
   size_ = size;
+  stride_bits_ = stride_bits;
 
   if (ring.features().buffer_rings) {
     const Result<void*> pages = sys::mmap(ring_bytes(count), no_descriptor, 0);
@@ -65,40 +67,9 @@ void ProvidedBuffers::withdraw(IoUringRing& ring) noexcept {
   ring_ = nullptr;
 }
 
-void ProvidedBuffers::provide(std::uint32_t number) noexcept {
-  if (ring_ == nullptr) {
-    free_[free_count_++] = static_cast<std::uint16_t>(number);
-    return;
-  }
-  uring::ProvidedBuffer& entry = ring_[tail_ & (count_ - 1)];
-  entry.address = reinterpret_cast<std::uint64_t>(at(number));
-  entry.length = size_;
-  entry.id = static_cast<std::uint16_t>(number);
-  ++tail_;
-  // Release: the kernel reads the entry once it sees the tail.
-  std::atomic_ref<std::uint16_t>(ring_[0].reserved).store(tail_, std::memory_order_release);
-}
-
-void* ProvidedBuffers::lend(std::uint16_t number) noexcept {
-  GYRE_CHECK_HINT(number < count_ && !is_lent_[number], "the kernel picked a buffer it did not have");
-  is_lent_[number] = true;
-  ++lent_;
-  return at(number);
-}
-
 void* ProvidedBuffers::take() noexcept {
   if (free_count_ == 0) return nullptr;
   return lend(free_[--free_count_]);
-}
-
-void ProvidedBuffers::give_back(void* buffer) noexcept {
-  const std::size_t offset = static_cast<std::size_t>(static_cast<std::byte*>(buffer) - memory_);
-  const auto number = static_cast<std::uint32_t>(offset / size_);
-  GYRE_CHECK_HINT(memory_ != nullptr && offset % size_ == 0 && number < count_ && is_lent_[number],
-                  "the buffer is not lent");
-  is_lent_[number] = false;
-  --lent_;
-  provide(number);
 }
 
 }  // namespace gyre

@@ -6,10 +6,12 @@
 // Invariant: a buffer is either lent (is_lent_[number]) or free; free ones are the kernel's, or on free_.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
+#include <gyre/platform/check.h>
 #include <gyre/platform/io_uring_abi_linux.h>
 #include <gyre/platform/io_uring_ring_linux.h>
 #include <gyre/platform/result.h>
@@ -38,17 +40,43 @@ class ProvidedBuffers {
   std::uint32_t available() const noexcept { return count_ - lent_; }
 
   // The buffer that the kernel has picked; it is lent from now on.
-  void* lend(std::uint16_t number) noexcept;
+  void* lend(std::uint16_t number) noexcept {
+    GYRE_CHECK_HINT(number < count_ && !is_lent_[number], "the kernel picked a buffer it did not have");
+    is_lent_[number] = true;
+    ++lent_;
+    return at(number);
+  }
   // Any free buffer, which is lent from now on; null if there is none.
   void* take() noexcept;
   // Ends a loan.
-  void give_back(void* buffer) noexcept;
+  void give_back(void* buffer) noexcept {
+    const auto offset = static_cast<std::size_t>(static_cast<std::byte*>(buffer) - memory_);
+    const std::size_t number = offset >> stride_bits_;
+    GYRE_CHECK_HINT(number < count_ && is_lent_[number] && at(static_cast<std::uint32_t>(number)) == buffer,
+                    "the buffer is not lent");
+    is_lent_[number] = false;
+    --lent_;
+    provide(static_cast<std::uint32_t>(number));
+  }
 
  private:
-  void* at(std::uint32_t number) const noexcept { return memory_ + std::size_t{number} * size_; }
-  void provide(std::uint32_t number) noexcept;
+  void* at(std::uint32_t number) const noexcept { return memory_ + (std::size_t{number} << stride_bits_); }
+  void provide(std::uint32_t number) noexcept {
+    if (ring_ == nullptr) [[unlikely]] {
+      free_[free_count_++] = static_cast<std::uint16_t>(number);
+      return;
+    }
+    uring::ProvidedBuffer& entry = ring_[tail_ & (count_ - 1)];
+    entry.address = reinterpret_cast<std::uint64_t>(at(number));
+    entry.length = size_;
+    entry.id = static_cast<std::uint16_t>(number);
+    ++tail_;
+    // Release: the kernel reads the entry once it sees the tail.
+    std::atomic_ref<std::uint16_t>(ring_[0].reserved).store(tail_, std::memory_order_release);
+  }
 
   std::byte* memory_ = nullptr;
+  std::uint32_t stride_bits_ = 0;  // from one buffer to the next: `size_`, rounded up to a power of two
   std::uint32_t count_ = 0;
   std::uint32_t size_ = 0;
   std::uint32_t lent_ = 0;

@@ -9,30 +9,62 @@
 
 namespace gyre {
 
-void IoUringPoller::reap() noexcept {
-  uring::Cqe completion;
-  while (!is_full() && ring_.take_completion(completion)) {
-    records_.prefetch(ring_.coming(1));
-    records_.prefetch_operation(ring_.coming(0));
-    on_completion(completion);
-  }
+// As finish(), of an operation that takes one side, of a descriptor that is not closing.
+[[gnu::always_inline]] inline void IoUringPoller::finish_transfer(InFlight& record, Operation*& side,
+                                                                  std::int64_t result) noexcept {
+  Operation& operation = *record.operation;
+  ++delivered_;
+  ++stats_.completions;
+  --operation.descriptor->operations;
+  side = nullptr;
+  records_.remove(record);
+  operation.result = result;
+  operation.flags &= static_cast<std::uint16_t>(~operation_more);
+  operation.state = OperationState::idle;
+  operation.complete(operation);
 }
 
-void IoUringPoller::on_completion(const uring::Cqe& completion) noexcept {
-  if (completion.user_data == wake_token) return on_wake(completion);
+[[gnu::always_inline]] inline void IoUringPoller::on_completion(const uring::Cqe& completion,
+                                                                IoUringRing::Coming coming) noexcept {
   InFlight* const record = records_.find(completion.user_data);
-  if (record == nullptr) return;  // a cancel's answer, or a completion of an operation that is over
+  if (record == nullptr) [[unlikely]] {  // a cancel's answer, or a completion of an operation that is over
+    if (completion.user_data == wake_token) on_wake(completion);
+    return;
+  }
+  // The kernel's work has thrown the next two out of the nearest cache.
+  records_.prefetch(coming.later);
+  records_.prefetch_operation(coming.next);
   std::int32_t result = completion.result;
   std::uint32_t flags = completion.flags;
   sys::distort_completion(record->operation->kind, result, flags);
 
-  const bool cancelled = record->operation->state == OperationState::cancelling;
+  // Usual is a socket that has received into a buffer of the kernel's choice.
+  Operation& operation = *record->operation;
+  constexpr std::uint32_t asked = uring::cqe_buffer | uring::cqe_more;
+  const bool is_usual = result > 0 && (flags & asked) == uring::cqe_buffer && operation.kind == OperationKind::receive_lent &&
+                        operation.flags == 0 && record->stage == Stage::kernel && !record->is_linked &&
+                        (operation.descriptor->state & descriptor_closing) == 0;
+  if (!is_usual) [[unlikely]] return on_other_completion(*record, result, flags);
+  operation.buffer = buffers_.lend(static_cast<std::uint16_t>(flags >> uring::cqe_buffer_shift));
+  finish_transfer(*record, operation.descriptor->parked_input, result);
+}
+
+void IoUringPoller::reap() noexcept {
+  if (is_full()) return;
+  ring_.take_completions([this](const uring::Cqe& completion, IoUringRing::Coming coming) {
+    on_completion(completion, coming);
+    return !is_full();
+  });
+}
+
+void IoUringPoller::on_other_completion(InFlight& record, std::int32_t result, std::uint32_t flags) noexcept {
+  const bool cancelled = record.operation->state == OperationState::cancelling;
   std::int64_t answer = normalised(result);
   if (answer == -EINTR && cancelled) answer = -ECANCELED;  // that is how worker threads are stopped
-  if ((flags & uring::cqe_more) == 0) unlink(*record);  // the cancel is too late
-  switch (record->stage) {
-    case Stage::polling: return on_polled(*record, answer);
-    case Stage::kernel: return on_answer(*record, answer, flags);
+  if ((flags & uring::cqe_more) == 0) unlink(record);  // the cancel is too late
+  switch (record.stage) {
+    case Stage::polling: return on_polled(record, answer);
+    case Stage::kernel: return on_answer(record, answer, flags);
     default: return;  // it ended before: only a kernel that answers twice comes here
   }
 }
@@ -96,10 +128,12 @@ void IoUringPoller::on_answer(InFlight& record, std::int64_t result, std::uint32
     case OperationKind::receive_lent: return on_lent(record, result, flags);
     case OperationKind::receive:
       if (result > 0) note_received(*operation.descriptor, (flags & uring::cqe_socket_nonempty) != 0);
-      return finish_transfer(record, result);
+      if ((operation.descriptor->state & descriptor_closing) != 0) [[unlikely]] break;
+      return finish_transfer(record, operation.descriptor->parked_input, result);
     case OperationKind::send:
       note_sent(*operation.descriptor, result >= static_cast<std::int64_t>(std::min(operation.size, sys::transfer_max)));
-      return finish_transfer(record, result);
+      if ((operation.descriptor->state & descriptor_closing) != 0) [[unlikely]] break;
+      return finish_transfer(record, operation.descriptor->parked_output, result);
     case OperationKind::receive_message:
     case OperationKind::send_message: {
       if (result < 0) break;
@@ -198,22 +232,6 @@ void IoUringPoller::receive_into_pool(InFlight& record) noexcept {
   }
   go_on(record);
   deliver(record, result, true);
-}
-
-// As finish(), of a receive or a send.
-[[gnu::always_inline]] inline void IoUringPoller::finish_transfer(InFlight& record, std::int64_t result) noexcept {
-  Operation& operation = *record.operation;
-  Descriptor& descriptor = *operation.descriptor;
-  if ((descriptor.state & descriptor_closing) != 0) [[unlikely]] return finish(record, result);
-  ++delivered_;
-  ++stats_.completions;
-  --descriptor.operations;
-  (operation.kind == OperationKind::receive ? descriptor.parked_input : descriptor.parked_output) = nullptr;
-  records_.remove(record);
-  operation.result = result;
-  operation.flags &= static_cast<std::uint16_t>(~operation_more);
-  operation.state = OperationState::idle;
-  operation.complete(operation);
 }
 
 // The operation is its owner's again during the call, unless there is more to come.

@@ -80,15 +80,11 @@ class InFlightTable {
     InFlight& record = at(slot);
     return record.generation == generation ? &record : nullptr;
   }
-  // Hints that this record will be looked for soon, and its operation right after it: the kernel's work in between has
-  // thrown both out of the nearest cache.
-  void prefetch(std::uint64_t token) noexcept {
-    const auto slot = static_cast<std::uint32_t>(token);
-    if (slot < slots_count_) __builtin_prefetch(&at(slot));
-  }
+  // Hints that this record will be looked for soon, and its operation right after it. The token may be old, or name no
+  // operation; some record must have been taken once.
+  void prefetch(std::uint64_t token) noexcept { __builtin_prefetch(&at(static_cast<std::uint32_t>(token))); }
   void prefetch_operation(std::uint64_t token) noexcept {
-    const auto slot = static_cast<std::uint32_t>(token);
-    if (slot < slots_count_) __builtin_prefetch(at(slot).operation);
+    __builtin_prefetch(at(static_cast<std::uint32_t>(token)).operation);
   }
   // It must be one that was taken once.
   InFlight& at(std::uint32_t slot) noexcept { return chunks_[slot >> chunk_bits][slot & (chunk_size - 1)]; }

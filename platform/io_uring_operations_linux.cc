@@ -309,15 +309,13 @@ void fill_entry(uring::Sqe& entry, Operation& operation, const IoUringFeatures& 
 
 void fill_lent_entry(uring::Sqe& entry, Operation& operation, const IoUringFeatures& features,
                      std::uint32_t buffer_size) noexcept {
-  entry.fd = static_cast<std::int32_t>(operation.descriptor->native);
-  entry.flags = uring::sqe_buffer_select;
   if (!is_on_socket(operation)) {
+    entry.fd = static_cast<std::int32_t>(operation.descriptor->native);
+    entry.flags = uring::sqe_buffer_select;
     fill_transfer(entry, uring::op_read, nullptr, buffer_size, current_offset);
     return;
   }
-  // Length 0: the buffer's. Polling first, a socket is told that buffers have run out only when it has data for one.
-  entry.opcode = uring::op_recv;
-  if (features.poll_first) entry.ioprio = uring::recvsend_poll_first;
+  fill_socket_lent(entry, *operation.descriptor, features);
   if (features.multishot_receive && (operation.flags & operation_multishot) != 0 &&
       is_internet(*operation.descriptor)) {
     entry.ioprio |= uring::recv_multishot;

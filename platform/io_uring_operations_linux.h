@@ -149,6 +149,15 @@ inline void fill_socket_transfer(uring::Sqe& entry, const Operation& operation, 
   if (features.poll_first && (descriptor.state & futile) != 0) entry.ioprio = uring::recvsend_poll_first;
 }
 
+// Asks for a receive on a socket into a buffer that the kernel picks. `entry` is zeroed.
+inline void fill_socket_lent(uring::Sqe& entry, const Descriptor& descriptor, const IoUringFeatures& features) noexcept {
+  // Length 0: the buffer's. Polling first, a socket is told that buffers have run out only when it has data for one.
+  entry.opcode = uring::op_recv;
+  entry.flags = uring::sqe_buffer_select;
+  entry.fd = static_cast<std::int32_t>(descriptor.native);
+  if (features.poll_first) entry.ioprio = uring::recvsend_poll_first;
+}
+
 // Asks for `operation` itself. `header`: if it needs one.
 void fill_entry(uring::Sqe& entry, Operation& operation, const IoUringFeatures& features,
                 msghdr* header) noexcept;

@@ -25,7 +25,7 @@
 
 namespace gyre {
 
-// user_data that names no operation: generation 0 is nobody's.
+// user_data that names no operation: generation 0 is nobody's. (Its slots are of the first chunk: InFlightTable::prefetch().)
 inline constexpr std::uint64_t wake_token = 1;
 inline constexpr std::uint64_t cancel_token = 2;
 
@@ -58,6 +58,10 @@ class IoUringPoller final : public Poller {
  private:
   // Starting.
   void check_thread() const noexcept { GYRE_DCHECK(owner_ == nullptr || owner_ == &thread_mark); }
+  bool is_open_socket(const Descriptor& descriptor) const noexcept;
+  template <typename Fill>
+  bool queue(Operation& operation, Operation*& side, Fill&& fill) noexcept;
+  bool start_lent(Operation& operation) noexcept;
   bool start_transfer(Operation& operation, std::uint8_t traits) noexcept;
   bool start_other(Operation& operation, std::uint8_t traits) noexcept;
   InFlight* begin(Operation& operation, std::uint8_t traits) noexcept;
@@ -85,7 +89,8 @@ class IoUringPoller final : public Poller {
 
   // Completing.
   void reap() noexcept;
-  void on_completion(const uring::Cqe& completion) noexcept;
+  void on_completion(const uring::Cqe& completion, IoUringRing::Coming coming) noexcept;
+  void on_other_completion(InFlight& record, std::int32_t result, std::uint32_t flags) noexcept;
   void on_wake(const uring::Cqe& completion) noexcept;
   void on_polled(InFlight& record, std::int64_t result) noexcept;
   void on_answer(InFlight& record, std::int64_t result, std::uint32_t flags) noexcept;
@@ -95,7 +100,7 @@ class IoUringPoller final : public Poller {
   void try_again_after_poll(InFlight& record) noexcept;
   void receive_into_pool(InFlight& record) noexcept;
   void go_on(InFlight& record) noexcept;
-  void finish_transfer(InFlight& record, std::int64_t result) noexcept;
+  void finish_transfer(InFlight& record, Operation*& side, std::int64_t result) noexcept;
   void deliver(InFlight& record, std::int64_t result, bool more) noexcept;
   void finish(InFlight& record, std::int64_t result) noexcept;
   void finish_later(InFlight& record, std::int64_t result) noexcept;

@@ -83,21 +83,41 @@ class IoUringRing {
   // Submits only: no deferred work is done, no completion is made visible that was not.
   std::int64_t submit() noexcept;
 
-  // The oldest completion, which is taken out of the queue. False: none is visible.
-  bool take_completion(uring::Cqe& out) noexcept {
-    if (cq_head_local_ == cq_tail_seen_) {
-      cq_tail_seen_ = load_acquire(cq_tail_);
-      if (cq_head_local_ == cq_tail_seen_) return false;
+  // The user_data of the next two completions: of old ones, or 0, where there are none yet.
+  struct Coming {
+    std::uint64_t next;
+    std::uint64_t later;
+  };
+  // Takes completions out of the queue, the oldest first, and calls visit(Cqe, Coming) for each, until it returns false or
+  // none is visible. It may use the ring, but not take completions.
+  template <typename Visit>
+  [[gnu::always_inline]] void take_completions(Visit&& visit) noexcept {
+    const uring::Cqe* const cqes = cqes_;
+    const std::uint32_t mask = cq_mask_;
+    const std::atomic_ref<std::uint32_t> shared_head(*cq_head_);
+    std::uint32_t head = cq_head_local_;
+    for (;;) {
+      if (head == cq_tail_seen_) {
+        cq_tail_seen_ = load_acquire(cq_tail_);
+        if (head == cq_tail_seen_) return;
+      }
+      const uring::Cqe completion = cqes[head & mask];
+      ++head;
+      cq_head_local_ = head;
+      // Release: the kernel may overwrite the entry once it sees the new head.
+      shared_head.store(head, std::memory_order_release);
+      if (!visit(completion, Coming{cqes[head & mask].user_data, cqes[(head + 1) & mask].user_data})) return;
     }
-    out = cqes_[cq_head_local_ & cq_mask_];
-    ++cq_head_local_;
-    // Release: the kernel may overwrite the entry once it sees the new head.
-    std::atomic_ref<std::uint32_t>(*cq_head_).store(cq_head_local_, std::memory_order_release);
-    return true;
   }
-  // The user_data of the completion that is `ahead` (0: the oldest) places from being taken, or 0 if none is known of.
-  std::uint64_t coming(std::uint32_t ahead) const noexcept {
-    return cq_tail_seen_ - cq_head_local_ > ahead ? cqes_[(cq_head_local_ + ahead) & cq_mask_].user_data : 0;
+  // The oldest completion alone. False: none is visible.
+  bool take_completion(uring::Cqe& out) noexcept {
+    bool came = false;
+    take_completions([&](const uring::Cqe& completion, Coming) {
+      out = completion;
+      came = true;
+      return false;
+    });
+    return came;
   }
   bool has_completions() const noexcept {
     return cq_head_local_ != load_acquire(cq_tail_);

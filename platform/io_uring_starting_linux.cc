@@ -49,17 +49,57 @@ bool IoUringPoller::begin_vector(InFlight& record) noexcept {
 bool IoUringPoller::start(Operation& operation) noexcept {
   check_thread();
   GYRE_CHECK_HINT(operation.is_idle(), "the operation is in flight already");
+  if (operation.kind == OperationKind::receive_lent) {
+    const bool is_usual = operation.flags == 0 && is_open_socket(*operation.descriptor) && buffers_.kernel_picks();
+    return is_usual ? start_lent(operation) : start_other(operation, traits_of(OperationKind::receive_lent));
+  }
   const std::uint8_t traits = traits_of(operation.kind);
-  const bool is_transfer = traits == kind_takes_input || traits == kind_takes_output;
-  constexpr std::uint16_t excluded = descriptor_closing | descriptor_kind_mask;
-  static_assert(static_cast<int>(DescriptorKind::socket) == 0);
-  if (is_transfer && (operation.descriptor->state & excluded) == 0 && !draining_ && !embedded_) [[likely]] {
-    return start_transfer(operation, traits);
+  if (traits == kind_takes_input || traits == kind_takes_output) {
+    if (is_open_socket(*operation.descriptor)) [[likely]] return start_transfer(operation, traits);
   }
   return start_other(operation, traits);
 }
 
-// Receives and sends on an open socket, the bulk of all: few questions are left.
+// And nobody else is to know of each operation at once.
+inline bool IoUringPoller::is_open_socket(const Descriptor& descriptor) const noexcept {
+  constexpr std::uint16_t excluded = descriptor_closing | descriptor_kind_mask;
+  static_assert(static_cast<int>(DescriptorKind::socket) == 0);
+  return (descriptor.state & excluded) == 0 && !draining_ && !embedded_;
+}
+
+// Puts an operation on an open socket, which takes one side of it, to the kernel by the entry that `fill(Sqe&)` makes of a
+// zeroed one. As begin() and submit(), for the bulk of all: few questions are left.
+template <typename Fill>
+[[gnu::always_inline]] inline bool IoUringPoller::queue(Operation& operation, Operation*& side, Fill&& fill) noexcept {
+  InFlight* const record = records_.add(operation);
+  if (record == nullptr) [[unlikely]] return answer(operation, -ENOMEM);
+  record->wants_poll = false;
+  record->header = InFlight::none;
+  operation.token = record->slot;
+  operation.state = OperationState::in_flight;
+  ++operation.descriptor->operations;
+  side = &operation;
+  uring::Sqe* const entry = ring_.get_entry();
+  if (entry == nullptr) [[unlikely]] {
+    submit(*record);
+    return false;
+  }
+  record->stage = Stage::kernel;
+  entry->user_data = record->token();
+  fill(*entry);
+  return false;
+}
+
+// One receive into a buffer that the kernel picks.
+[[gnu::always_inline]] inline bool IoUringPoller::start_lent(Operation& operation) noexcept {
+  Descriptor& descriptor = *operation.descriptor;
+  GYRE_CHECK_HINT(descriptor.parked_input == nullptr, "two operations on one side of a descriptor");
+  return queue(operation, descriptor.parked_input, [&](uring::Sqe& entry) {
+    fill_socket_lent(entry, descriptor, ring_.features());
+  });
+}
+
+// Receives and sends on an open socket.
 [[gnu::always_inline]] inline bool IoUringPoller::start_transfer(Operation& operation, std::uint8_t traits) noexcept {
   Descriptor& descriptor = *operation.descriptor;
   Operation*& side = traits == kind_takes_input ? descriptor.parked_input : descriptor.parked_output;
@@ -70,23 +110,7 @@ bool IoUringPoller::start(Operation& operation) noexcept {
     const std::int64_t result = call_directly(operation);
     if (result != -EAGAIN) return answer(operation, result);
   }
-  InFlight* const record = records_.add(operation);
-  if (record == nullptr) [[unlikely]] return answer(operation, -ENOMEM);
-  record->wants_poll = false;
-  record->header = InFlight::none;
-  operation.token = record->slot;
-  operation.state = OperationState::in_flight;
-  ++descriptor.operations;
-  side = &operation;
-  uring::Sqe* const entry = ring_.get_entry();
-  if (entry == nullptr) [[unlikely]] {
-    submit(*record);
-    return false;
-  }
-  record->stage = Stage::kernel;
-  entry->user_data = record->token();
-  fill_socket_transfer(*entry, operation, ring_.features());
-  return false;
+  return queue(operation, side, [&](uring::Sqe& entry) { fill_socket_transfer(entry, operation, ring_.features()); });
 }
 
 // What start() does with a send on an open socket whose last one fitted.
