@@ -7,20 +7,21 @@
 
 #include <gyre/gyre.h>
 
-gyre::Task<gyre::Result<void>> give(gyre::UnixStream client, const gyre::File* file) {
+gyre::Task<gyre::Result<std::size_t>> give(gyre::UnixStream client, const gyre::File* file) {
   const std::array<gyre::NativeDescriptor, 1> descriptors = {file->native()};
-  const gyre::Result<std::size_t> given = co_await client.write_with(std::as_bytes(std::span("x", 1)), descriptors);
-  co_return given ? gyre::Result<void>() : given.error();
+  co_return co_await client.write_with(std::as_bytes(std::span("x", 1)), descriptors);
 }
 
 gyre::Task<gyre::Result<void>> serve(gyre::UnixListener* listener, const gyre::File* file, int connections) {
   gyre::TaskGroup clients(gyre::OnFailure::keep_going);
-  while (connections-- != 0) {
+  gyre::Result<void> ended;
+  while (ended && connections-- != 0) {
     gyre::Result<gyre::UnixStream> client = co_await listener->accept();
-    if (!client) break;  // Ctrl-C
-    clients.spawn(give, std::move(*client), file);
+    if (client) clients.spawn(give, std::move(*client), file);
+    if (!client) ended = client.error();  // Ctrl-C, say
   }
-  co_return co_await clients.join();
+  const gyre::Result<void> joined = co_await clients.join();
+  co_return ended ? joined : ended;
 }
 
 gyre::Task<gyre::Result<void>> ask(gyre::Endpoint where) {
@@ -31,11 +32,10 @@ gyre::Task<gyre::Result<void>> ask(gyre::Endpoint where) {
   const gyre::Result<gyre::BytesAndDescriptors> came = co_await stream->read_with(byte, descriptors);
   if (!came || came->descriptors != 1) co_return came ? gyre::Error(gyre::Errc::malformed) : came.error();
   gyre::Result<gyre::File> file = gyre::File::adopt(std::move(descriptors[0]));
-  if (!file) co_return file.error();
-  std::array<std::byte, 4096> text;
-  const gyre::Result<std::size_t> size = co_await file->read_at(text, 0);
-  if (size) std::fwrite(text.data(), 1, *size, stdout);
-  co_return size ? gyre::Result<void>() : size.error();
+  gyre::Result<gyre::SharedStream> output = gyre::standard_output();
+  if (!file || !output) co_return file ? output.error() : file.error();
+  const gyre::Result<std::uint64_t> copied = co_await gyre::copy(*file, *output);
+  co_return copied ? gyre::Result<void>() : copied.error();
 }
 
 gyre::Task<gyre::Result<void>> start(std::string socket, std::string path, bool once) {

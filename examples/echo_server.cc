@@ -4,9 +4,7 @@
 #include <cstdio>
 #include <span>
 
-#include <gyre/net/tcp_listener.h>
-#include <gyre/reactor/run.h>
-#include <gyre/task/task_group.h>
+#include <gyre/gyre.h>
 
 // The buffer is lent while there is something in it: a connection that waits owns none.
 gyre::Task<void> session(gyre::TcpStream stream) {
@@ -22,10 +20,13 @@ gyre::Task<gyre::Result<void>> serve(gyre::TcpListener& listener) {
   gyre::TaskGroup sessions(gyre::OnFailure::keep_going);
   for (;;) {
     gyre::Result<gyre::TcpStream> peer = co_await listener.accept();
-    if (!peer) break;  // Ctrl-C, say
+    if (!peer) {  // Ctrl-C, or out of descriptors, which a gyre::Server survives
+      sessions.cancel();
+      static_cast<void>(co_await sessions.join());
+      co_return peer.error();
+    }
     sessions.spawn(session, std::move(*peer));
   }
-  co_return co_await sessions.join();
 }
 
 gyre::Task<gyre::Result<void>> talk_to_itself(gyre::TcpListener& listener, gyre::Endpoint where) {
@@ -40,7 +41,7 @@ gyre::Task<gyre::Result<void>> talk_to_itself(gyre::TcpListener& listener, gyre:
   }
   server.cancel();
   const gyre::Result<void> joined = co_await group.join();
-  co_return client ? joined : gyre::Result<void>(client.error());
+  co_return client ? joined : client.error();
 }
 
 gyre::Task<gyre::Result<void>> listen(std::uint16_t port, bool once) {
@@ -48,8 +49,7 @@ gyre::Task<gyre::Result<void>> listen(std::uint16_t port, bool once) {
   if (!listener) co_return listener.error();
   const gyre::Result<gyre::Endpoint> bound = listener->local_endpoint();
   if (!bound) co_return bound.error();
-  std::printf("listening on %s\n", bound->to_string().c_str());
-  std::fflush(stdout);
+  std::fprintf(stderr, "listening on %s\n", bound->to_string().c_str());
   if (once) co_return co_await talk_to_itself(*listener, *bound);
   co_return co_await serve(*listener);
 }

@@ -3,7 +3,7 @@
 set -eu
 source "${BASH_SOURCE%/*}/refused.sh"
 refuses_ports "$1" PORT
-coproc server { exec "$1" 0; }
+coproc server { exec "$1" 0 2>&1; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null' EXIT
 
@@ -21,3 +21,15 @@ fi
 trap - EXIT
 kill -TERM "$pid"
 wait "$pid"
+
+# Out of descriptors it ends, and says why. (Where there is a limit: the clients take what the server has not.)
+[[ $(uname) == Linux && $(head -c 4 "$1") == $'\x7fELF' ]] || exit 0
+timeout 30 python3 - "$1" <<'END'
+import resource, socket, subprocess, sys
+limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+server = subprocess.Popen([sys.argv[1], "0"], stderr=subprocess.PIPE, text=True, preexec_fn=limit)
+host, port = server.stderr.readline().split()[-1].rsplit(":", 1)
+clients = [socket.create_connection((host, int(port)), timeout=15) for _ in range(30)]
+said = server.stderr.read()
+assert server.wait() == 1 and "too many open files" in said, (server.returncode, said)
+END
