@@ -1,4 +1,5 @@
-// Signals as a stream, and what becomes of them in forked and started processes.
+// Streams of signals that only POSIX has, on several threads, and in forked and started processes. What every system has is in
+// signal_stream_test.cc.
 #include <gyre/reactor/signal_stream.h>
 
 #include <pthread.h>
@@ -34,7 +35,7 @@ bool has_handler(int signal, void (*handler)(int)) {
   return current.sa_handler == handler;
 }
 
-class SignalStreamTest : public NetTaskFixture {
+class SignalStreamPosixTest : public NetTaskFixture {
  protected:
   void SetUp() override {
     NetTaskFixture::SetUp();
@@ -49,62 +50,10 @@ class SignalStreamTest : public NetTaskFixture {
     EXPECT_TRUE(has_handler(SIGCHLD, SIG_DFL)) << "SIGCHLD is to be left alone";
   }
 };
-GYRE_INSTANTIATE_FOR_EVERY_POLLER(SignalStreamTest);
-
-Task<Result<void>> receive_in_turn() {
-  Result<SignalStream> stream = signals({SIGUSR1, SIGUSR2});
-  if (!stream) co_return stream.error();
-  ::raise(SIGUSR2);
-  const Result<int> second = co_await stream->receive();
-  EXPECT_TRUE(second && *second == SIGUSR2);
-  // Of one kind they are one; of two kinds they are two, the lower number first.
-  for (int i = 0; i < 5; ++i) ::raise(SIGUSR2);
-  ::raise(SIGUSR1);
-  const Result<int> lower = co_await stream->receive();
-  const Result<int> higher = co_await stream->receive();
-  EXPECT_TRUE(lower && *lower == SIGUSR1);
-  EXPECT_TRUE(higher && *higher == SIGUSR2);
-  EXPECT_EQ(seen_before.load(), 0);
-  co_return Result<void>{};
-}
-
-TEST_P(SignalStreamTest, C176_SignalsComeOutOfTheStreamAndOneKindCoalesces) {
-  const Result<void> done = run(receive_in_turn());
-  EXPECT_TRUE(done.has_value()) << done.error();
-  ::raise(SIGUSR1);
-  EXPECT_EQ(seen_before.load(), 1) << "removed: the previous handler has it again";
-}
-
-Task<Result<void>> count_references() {
-  Result<SignalStream> first = signals({SIGUSR1});
-  Result<SignalStream> second = signals({SIGUSR1, SIGUSR1});
-  if (!first || !second) co_return Errc::broken;
-  ::raise(SIGUSR1);
-  const Result<int> one = co_await first->receive();
-  const Result<int> two = co_await second->receive();
-  EXPECT_TRUE(one && two);
-  first = Errc::closed;
-  // The second still listens.
-  ::raise(SIGUSR1);
-  const Result<int> again = co_await second->receive();
-  EXPECT_TRUE(again && *again == SIGUSR1);
-  // Replaced by another that listens to other signals.
-  second = signals({SIGUSR2});
-  ::raise(SIGUSR1);
-  EXPECT_EQ(seen_before.load(), 1);
-  // One that is dropped while a signal is on its way.
-  ::raise(SIGUSR2);
-  co_return Result<void>{};
-}
-
-TEST_P(SignalStreamTest, C176_StreamsAreCountedAndAllAreTold) {
-  const Result<void> done = run(count_references());
-  EXPECT_TRUE(done.has_value()) << done.error();
-  EXPECT_EQ(seen_before.load(), 1);
-}
+GYRE_INSTANTIATE_FOR_EVERY_POLLER(SignalStreamPosixTest);
 
 Task<void> ask_for_wrong_signals() {
-  for (const int number : {SIGKILL, SIGSTOP, SIGSEGV, SIGFPE, 0, -1, 65, 1000}) {
+  for (const int number : {SIGKILL, SIGSTOP}) {
     const Result<SignalStream> stream = signals({SIGUSR1, number});
     EXPECT_FALSE(stream.has_value()) << number;
     if (!stream) {
@@ -116,7 +65,9 @@ Task<void> ask_for_wrong_signals() {
   co_return;
 }
 
-TEST_P(SignalStreamTest, C176_WhatCannotBeCaughtIsRefusedAndNothingIsLeft) { (void)run(ask_for_wrong_signals()); }
+TEST_P(SignalStreamPosixTest, SignalsThatKillOrStopAreRefusedAndNothingIsLeft) {
+  EXPECT_TRUE(run(ask_for_wrong_signals()));
+}
 
 Task<Result<void>> receive_into(SignalStream& stream, std::vector<int>& order, int number) {
   const Result<int> signal = co_await stream.receive();
@@ -149,32 +100,9 @@ Task<Result<void>> wait_as_many() {
   co_return Result<void>{};
 }
 
-TEST_P(SignalStreamTest, TasksAtOneStreamAreServedInTurnAndACancelLosesNothing) {
+TEST_P(SignalStreamPosixTest, TasksAtOneStreamAreServedInTurnAndACancelLosesNothing) {
   const Result<void> done = run(wait_as_many());
   EXPECT_TRUE(done.has_value()) << done.error();
-}
-
-// The loop sleeps in its poller; the signal comes from, and is handled on, another thread.
-Task<Result<int>> receive_one(std::atomic<bool>& listens) {
-  Result<SignalStream> stream = signals({SIGUSR1});
-  if (!stream) co_return stream.error();
-  listens = true;
-  co_return co_await stream->receive();
-}
-
-TEST_P(SignalStreamTest, C176_ASignalOnAnotherThreadWakesTheLoop) {
-  for (int round = 0; round < 20; ++round) {
-    std::atomic<bool> listens{false};
-    std::thread sender([&] {
-      while (!listens) std::this_thread::yield();
-      ::pthread_kill(::pthread_self(), SIGUSR1);
-    });
-    const Result<int> signal = run(receive_one(listens));
-    sender.join();
-    ASSERT_TRUE(signal.has_value()) << signal.error();
-    EXPECT_EQ(*signal, SIGUSR1);
-  }
-  EXPECT_EQ(seen_before.load(), 0);
 }
 
 // Streams come and go while another thread is signalled without end: no handler touches one that has gone.
@@ -194,7 +122,7 @@ Task<Result<void>> come_and_go(int rounds) {
   co_return Result<void>{};
 }
 
-TEST_P(SignalStreamTest, StreamsMayComeAndGoUnderAStormOfSignals) {
+TEST_P(SignalStreamPosixTest, StreamsMayComeAndGoUnderAStormOfSignals) {
   std::atomic<bool> ends{false};
   std::thread target([&] {
     while (!ends) {
@@ -255,7 +183,7 @@ Task<Result<void>> listen_until(SignalStream*& out, Event& done) {
   co_return waited;
 }
 
-TEST_P(SignalStreamTest, C177_AForkedProcessRunsItsOwnLoopAndSignalsDoNotCross) {
+TEST_P(SignalStreamPosixTest, C177_AForkedProcessRunsItsOwnLoopAndSignalsDoNotCross) {
   Event done;
   SignalStream* stream = nullptr;
   auto listener = spawn(listen_until, stream, done);
@@ -302,7 +230,7 @@ Task<Result<ExitStatus>> start_under_streams() {
   co_return status;
 }
 
-TEST_P(SignalStreamTest, C177_AStartedChildHasDefaultDispositions) {
+TEST_P(SignalStreamPosixTest, C177_AStartedChildHasDefaultDispositions) {
   const Result<ExitStatus> status = run(start_under_streams());
   ASSERT_TRUE(status.has_value()) << status.error();
   EXPECT_EQ(status->signal, SIGUSR1);
