@@ -50,12 +50,14 @@ FLAGS_cross = -O0 $(CHECKED) -isystem $(GTEST_SOURCES)/include -fexperimental-li
 COMPILE = $(CXX) -std=c++20 $(WARNINGS) $(if $(CI),-Werror) -I$(BUILD)/include -pthread $(FLAGS_$(MODE)) $(EXTRA_CXXFLAGS) $(CXXFLAGS)
 
 # Each system builds the files that name no system, and those that name it: x_linux.cc, poller_epoll.cc, ...
-SYSTEM := $(patsubst %BSD,bsd,$(shell uname -s))
+SYSTEM := $(shell uname -s)
 ONLY_Linux  := epoll io_uring linux posix
 ONLY_Darwin := kqueue bsd macos posix
-ONLY_bsd    := kqueue bsd posix
+ONLY_FreeBSD := kqueue bsd freebsd posix
+ONLY_NetBSD := kqueue bsd posix
+ONLY_OpenBSD := $(ONLY_NetBSD)
 ONLY_Windows := iocp windows
-OTHERS  := $(filter-out $(ONLY_$(SYSTEM)),$(sort $(ONLY_Linux) $(ONLY_Darwin) $(ONLY_bsd) $(ONLY_Windows)))
+OTHERS  := $(filter-out $(ONLY_$(SYSTEM)),$(sort $(ONLY_Linux) $(ONLY_Darwin) $(ONLY_FreeBSD) $(ONLY_Windows)))
 ours     = $(filter-out $(foreach o,$(OTHERS),%_$o.cc %_$(o)_test.cc %_$(o)_bench.cc),$(wildcard $1))
 OUT     := $(BUILD)/$(MODE)
 SOURCES := $(call ours,platform/*.cc task/*.cc reactor/*.cc net/*.cc)
@@ -109,6 +111,12 @@ zig:
 	@BUILD='$(BUILD)' tools/setup macos
 macos: zig ## cross-builds library, tests and examples for macOS, with zig (MACOS_CPUS="aarch64 x86_64"); nothing of it has ever run
 	+@for cpu in $(MACOS_CPUS); do $(AGAIN) SYSTEM=Darwin $(call CROSS,$$cpu-macos) build-tests build-stress || exit 1; done
+# A copy of FreeBSD's /usr/include, /usr/lib and /lib, which no package carries.
+FREEBSD_SYSROOT ?=
+freebsd: zig ## cross-builds library, tests and examples for FreeBSD 13.4, with zig, given that system's files (FREEBSD_SYSROOT); never run
+	@mkdir -p $(BUILD) && tools/zig_libc '$(FREEBSD_SYSROOT)' > $(BUILD)/freebsd_libc
+	+@ZIG_LIBC=$(CURDIR)/$(BUILD)/freebsd_libc $(AGAIN) SYSTEM=FreeBSD $(call CROSS,x86_64-freebsd.13.4) build-tests build-stress \
+	  LDFLAGS='$(addprefix $(FREEBSD_SYSROOT)/,usr/lib/libpthread.so lib/libm.so.5 lib/libc.so.7)'
 linux-arm: zig ## cross-builds library, tests and examples for Linux on ARM, with zig
 	+@$(AGAIN) $(call CROSS,aarch64-linux-gnu) build-tests
 build-stress: $(STRESS:%=$(OUT)/tests/%$(EXE))
@@ -232,5 +240,5 @@ help: ## this list
 %.d: ;
 FORCE:
 .SECONDARY:
-.PHONY: all run zig macos linux-arm build-stress windows windows-test counted test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-calls bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
+.PHONY: all run zig freebsd macos linux-arm build-stress windows windows-test counted test stress traps traps-update asan ubsan tsan build-tests run-tests build-rest check-rest bench bench-echo bench-macro bench-calls bench-peers bench-report install install-test bazel-test header-cost compile_commands tidy format clean help FORCE
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

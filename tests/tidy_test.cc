@@ -76,7 +76,7 @@ struct Source {
   bool is_native() const {
     string_view stem = string_view(path).substr(0, path.rfind('.'));
     if (stem.ends_with("_detail")) stem.remove_suffix(7);
-    for (string_view system : {"_linux", "_posix", "_bsd", "_macos", "_windows", "_epoll", "_kqueue", "_iocp"}) {
+    for (string_view system : {"_linux", "_posix", "_bsd", "_macos", "_freebsd", "_windows", "_epoll", "_kqueue", "_iocp"}) {
       if (stem.ends_with(system)) return in("platform");
     }
     return in("platform") && path.find("io_uring") != path.npos;

@@ -2,8 +2,8 @@
 
 _NAMES = {
     "linux": ["linux", "posix", "epoll", "io_uring"],
-    "macos": ["macos", "posix", "kqueue"],
-    "freebsd": ["bsd", "posix", "kqueue"],
+    "macos": ["macos", "bsd", "posix", "kqueue"],
+    "freebsd": ["freebsd", "bsd", "posix", "kqueue"],
     "openbsd": ["bsd", "posix", "kqueue"],
     "windows": ["windows", "iocp"],
 }

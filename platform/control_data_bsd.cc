@@ -1,4 +1,4 @@
-// Credentials in control data: local sockets of macOS do not attach any.
+// Credentials in control data: local sockets attach none here, unless they are asked to in another form than that of Linux.
 #include <gyre/platform/control_data.h>
 
 namespace gyre {
