@@ -14,16 +14,17 @@ namespace gyre {
 namespace {
 
 struct Race {
-  explicit Race(ConnectReport& of) noexcept : report(of) {}
+  Race(ConnectReport& of, const TcpConnectOptions& with) noexcept : report(of), options(with) {}
 
   ConnectReport& report;
+  const TcpConnectOptions& options;
   std::optional<TcpStream> winner;
   detail::Signal changed;  // an attempt has ended
   std::size_t failed = 0;
 };
 
 Task<void> attempt(Race& race, std::size_t index) {
-  Result<TcpStream> stream = co_await TcpStream::connect(race.report.attempts[index].peer);
+  Result<TcpStream> stream = co_await TcpStream::connect(race.report.attempts[index].peer, race.options);
   Error& error = race.report.attempts[index].error;
   if (!stream) {
     error = stream.error();
@@ -116,7 +117,7 @@ Task<Result<TcpStream>> connect(std::vector<Endpoint> peers, ConnectOptions opti
   report.attempts.clear();
   // Attempts refer to their entries by number, and the vector must not move under them.
   report.attempts.reserve(peers.size());
-  Race race(report);
+  Race race(report, options.tcp);
   TaskGroup group(OnFailure::keep_going);
   const std::vector<Endpoint> order = interleave_families(peers);
   co_await start_attempts(race, group, order, options.attempt_delay);

@@ -45,6 +45,9 @@ struct ConnectReport {
 struct ConnectOptions {
   AddressFamily family = AddressFamily::none;  // none: both
   Duration attempt_delay = std::chrono::milliseconds(250);
+  // Of every attempt. Addresses of another family than `tcp.local` has are passed over: each counts as an attempt that has
+  // failed at once, with address_family_not_supported.
+  TcpConnectOptions tcp = {};
   Resolver* resolver = nullptr;     // null: the system's
   ConnectReport* report = nullptr;  // filled in, on success too; may be null
 };

@@ -10,8 +10,9 @@ namespace {
 
 // What can be done before the reactor comes in.
 Result<UniqueFd> open_listener(const Endpoint& where, const ListenOptions& options) {
+  if (!where.is_ip()) return Error::system(static_cast<int>(std::errc::invalid_argument), OperationKind::bind);
   Result<UniqueFd> socket = open_socket(where.family(), SocketType::stream);
-  if (!socket) return socket.error();
+  if (!socket) return socket.error().with(OperationKind::bind);
   const NativeDescriptor fd = socket->get();
   struct Setting {
     SocketOption option;

@@ -22,7 +22,7 @@ class TcpListener : public Listener, public SocketAccess<TcpListener> {
   TcpListener() noexcept = default;
 
   // Listens at `where`; port 0 lets the system choose (see local_endpoint()). Errors name the endpoint: address_in_use,
-  // address_not_available, permission_denied.
+  // address_not_available, permission_denied, invalid_argument for what is no IP endpoint.
   [[nodiscard]] static Task<Result<TcpListener>> bind(Endpoint where, ListenOptions options = {});
   // Takes over a socket that listens already. Must be called inside a task. Errors: invalid_argument if it does not.
   [[nodiscard]] static Result<TcpListener> adopt(UniqueFd socket);

@@ -6,12 +6,20 @@ namespace gyre {
 
 namespace {
 
+Error system_error(std::errc code, OperationKind operation) noexcept {
+  return Error::system(static_cast<int>(code), operation);
+}
+
 // What can be done before the reactor comes in. Errors name `peer` or `options.local`.
 Result<UniqueFd> open_client(const Endpoint& peer, const TcpConnectOptions& options) {
+  if (!peer.is_ip()) return system_error(std::errc::invalid_argument, OperationKind::connect).at(peer.place());
+  const bool is_bound = options.local.family() != AddressFamily::none;
+  if (is_bound && options.local.family() != peer.family()) {
+    return system_error(std::errc::address_family_not_supported, OperationKind::bind).at(options.local.place());
+  }
   Result<UniqueFd> socket = open_socket(peer.family(), SocketType::stream);
   if (!socket) return socket.error().with(OperationKind::connect).at(peer.place());
   const NativeDescriptor fd = socket->get();
-  const bool is_bound = options.local.family() != AddressFamily::none;
   const Result<int> send_buffer = detail::to_option_number(options.send_buffer, OptionUnit::bytes);
   if (!send_buffer) return send_buffer.error().at(peer.place());
   const Result<int> receive_buffer = detail::to_option_number(options.receive_buffer, OptionUnit::bytes);

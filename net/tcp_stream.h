@@ -27,8 +27,9 @@ class TcpStream : public Stream, public SocketAccess<TcpStream> {
   TcpStream() noexcept = default;
 
   // Connects to `peer`. TCP_NODELAY is on. Errors name the peer (or the local endpoint if that is the reason):
-  // connection_refused, timed_out, network_unreachable, host_unreachable, address_not_available, address_in_use,
-  // cancelled.
+  // connection_refused (also where TCP would connect the socket to itself), timed_out, network_unreachable,
+  // host_unreachable, address_not_available, address_in_use, address_family_not_supported (of the local endpoint),
+  // invalid_argument for what is no IP endpoint, cancelled.
   [[nodiscard]] static Task<Result<TcpStream>> connect(Endpoint peer, TcpConnectOptions options = {});
   // Two that are connected to each other over the loopback interface, for tests. Must be called inside a task.
   [[nodiscard]] static Result<std::pair<TcpStream, TcpStream>> pair();

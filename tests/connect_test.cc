@@ -137,6 +137,43 @@ TEST_P(ConnectTest, TriesTheNextAtOnceWhenOneFails) {
   EXPECT_TRUE(run(falls_back_at_once(clock_.now())));
 }
 
+// C-163: from an address of its own; the other family's are passed over, and if there are no others, that is the error.
+Task<void> connects_from(Instant begin) {
+  const Bound listener = tcp_listener();
+  const Bound other_family = tcp6_listener();
+  const Endpoint there(listener.address);
+  ScriptedResolver resolver({Endpoint(other_family.address), there});
+  ConnectReport report;
+  ConnectOptions options{.resolver = &resolver, .report = &report};
+  options.tcp.local = *Endpoint::parse("127.0.0.2:0");
+  options.tcp.no_delay = false;
+  Result<TcpStream> stream = co_await connect("example.test", 7, options);
+  EXPECT_FALSE(error_of(stream));
+  if (!stream) co_return;
+  const Result<Endpoint> own = stream->local_endpoint();
+  EXPECT_TRUE(own && own->with_port(0) == options.tcp.local);
+  const Result<Endpoint> peer = stream->peer_endpoint();
+  EXPECT_TRUE(peer && *peer == there);
+  EXPECT_FALSE(stream->option(SocketOptions::no_delay).value_or(true));
+  EXPECT_EQ(report.attempts.size(), 2U);
+  EXPECT_TRUE(report.attempts[0].error == std::errc::address_family_not_supported) << report.to_string();
+
+  ScriptedResolver none({Endpoint(other_family.address)});
+  options.resolver = &none;
+  const Result<TcpStream> no_way = co_await connect("example.test", 7, options);
+  EXPECT_EQ(error_of(no_way), std::errc::address_family_not_supported);
+  options.resolver = &resolver;
+  options.tcp.local = there;
+  const Result<TcpStream> in_use = co_await connect("example.test", 7, options);
+  EXPECT_EQ(error_of(in_use), std::errc::address_in_use);
+  EXPECT_EQ(error_of(in_use).place(), there.place());
+  EXPECT_EQ(this_reactor().clock().now(), begin) << "no delay after a failure";
+}
+
+TEST_P(ConnectTest, ConnectsFromAnAddressOfItsOwn) {
+  EXPECT_TRUE(run(connects_from(clock_.now())));
+}
+
 Task<void> waits_before_next(ManualClock& clock) {
   const BlackHole silent;
   const Bound listener = tcp_listener();
