@@ -70,6 +70,24 @@ Result<std::vector<Endpoint>> endpoints_of(const Result<std::vector<SocketAddres
 
 }  // namespace
 
+bool is_host_name(std::string_view name) noexcept {
+  constexpr std::size_t label_max = 63;
+  name = without_root(name);
+  std::size_t label = 0;  // its size so far
+  for (const char c : name) {
+    const bool is_letter = lower(c) >= 'a' && lower(c) <= 'z';
+    const bool is_digit = c >= '0' && c <= '9';
+    const bool is_foreign = static_cast<unsigned char>(c) >= 0x80;
+    if (c == '.') {
+      if (label == 0) return false;
+      label = 0;
+    } else if (!(is_letter || is_digit || is_foreign || c == '-' || c == '_') || ++label > label_max) {
+      return false;
+    }
+  }
+  return label > 0 && name.size() <= name_max;
+}
+
 std::vector<Endpoint> find_in_hosts(std::string_view text, const NameQuery& query) {
   std::vector<Endpoint> found;
   while (!text.empty()) {
@@ -109,6 +127,7 @@ Task<Result<std::vector<Endpoint>>> SystemResolver::resolve(NameQuery query) {
     std::vector<Endpoint> found = find_in_hosts(*hosts, query);
     if (!found.empty()) co_return found;
   }
+  if (!is_host_name(query.host)) co_return Error(Errc::malformed, OperationKind::resolve).at(place);
   if (is_localhost(name)) co_return loopback(query);
 
   OffloadOptions options;

@@ -54,6 +54,11 @@ class SystemResolver final : public Resolver {
 [[nodiscard]] Task<Result<std::vector<Endpoint>>> resolve(std::string host, std::uint16_t port,
                                                           Resolver* resolver = nullptr);
 
+// Whether `name` may be asked for: labels of 1 to 63 letters, digits, hyphens, underscores or bytes of another alphabet, with
+// dots between them; at most 253 bytes, and one dot at the end. What else comes along by mistake (a URL, a line's end) is
+// malformed, and no name server hears of it.
+bool is_host_name(std::string_view name) noexcept;
+
 // The endpoints that a hosts file (its whole text) has for a name, in its order. Case does not
 // matter.
 std::vector<Endpoint> find_in_hosts(std::string_view text, const NameQuery& query);

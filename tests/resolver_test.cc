@@ -114,7 +114,9 @@ TEST_P(ResolverTest, AddressOfTheOtherFamilyIsAnError) { EXPECT_TRUE(run(of_othe
 Task<void> no_names() {
   const std::string with_nul("a\0b", 3);
   for (const std::string& host :
-       {std::string(), std::string("."), std::string(254, 'a'), with_nul}) {
+       {std::string(), std::string("."), std::string(254, 'a'), with_nul, std::string("a b"), std::string("bad..name"),
+        std::string(".example"), std::string("example.."), std::string("line\n"), std::string("http/x"), std::string("me@host"),
+        std::string("a%b"), std::string("[name]"), std::string(64, 'a') + ".example"}) {
     const Result<std::vector<Endpoint>> answer = co_await resolve(host, 80);
     EXPECT_EQ(error_of(answer), Errc::malformed) << host;
     EXPECT_EQ(error_of(answer).operation(), OperationKind::resolve);
@@ -131,6 +133,19 @@ Task<void> in_no_zone() {
 TEST_P(ResolverTest, AddressInAZoneThatIsNotHereSaysSo) { EXPECT_TRUE(run(in_no_zone())); }
 
 TEST_P(ResolverTest, WhatCanBeNoNameIsMalformed) { EXPECT_TRUE(run(no_names())); }
+
+TEST(HostNameTest, IsMadeOfLabels) {
+  for (const std::string& name : {std::string("localhost"), std::string("example.test."), std::string("127.1"), std::string("_odd-1.Example"),
+                                  std::string("\xe2\x98\x83.example"), std::string(63, 'a') + ".example"}) {
+    EXPECT_TRUE(is_host_name(name)) << name;
+  }
+  const std::string long_label = std::string(63, 'a') + '.';
+  EXPECT_TRUE(is_host_name(long_label + long_label + long_label + std::string(61, 'a')));
+  EXPECT_FALSE(is_host_name(long_label + long_label + long_label + std::string(62, 'a')));
+  for (const char* name : {"", ".", "..", ".a", "a..b", "a..", "a b", "a\tb", "a\n", "http://a/", "a/b", "me@a", "a%b", "[a]", "a:80", "a\x7f"}) {
+    EXPECT_FALSE(is_host_name(name)) << name;
+  }
+}
 
 Task<void> from_hosts_file(std::string path) {
   SystemResolver resolver(path);

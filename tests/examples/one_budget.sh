@@ -7,7 +7,7 @@ refused 2 usage: "$1" localhost
 refused 2 usage: "$1" localhost 80
 refused 2 usage: "$1" localhost 80 soon
 refuses_ports "$1" 127.0.0.1 PORT 1000
-refused 1 "resolve bad..name" "$1" bad..name 80 15000
+refused 1 "resolve bad..name: malformed" "$1" bad..name 80 15000
 timeout 20 "$1"  # by itself
 timeout 60 python3 - "$1" <<'END'
 import socket, subprocess, sys, threading, time

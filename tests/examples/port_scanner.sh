@@ -7,7 +7,7 @@ refused 2 usage: "$1" localhost
 refused 2 usage: "$1" localhost 1
 refuses_ports "$1" 127.0.0.1 PORT 1
 refuses_ports "$1" 127.0.0.1 1 PORT
-refused 1 "resolve bad..name" "$1" bad..name 1 2
+refused 1 "resolve bad..name: malformed" "$1" bad..name 1 2
 timeout 20 "$1"  # by itself
 timeout 60 python3 - "$1" <<'END'
 import socket, subprocess, sys
