@@ -13,8 +13,7 @@ namespace gyre {
 [[gnu::always_inline]] inline void IoUringPoller::finish_transfer(InFlight& record, Operation*& side,
                                                                   std::int64_t result) noexcept {
   Operation& operation = *record.operation;
-  ++delivered_;
-  ++stats_.completions;
+  note_delivery();
   --operation.descriptor->operations;
   side = nullptr;
   records_.remove(record);
@@ -46,6 +45,7 @@ namespace gyre {
                         (operation.descriptor->state & descriptor_closing) == 0;
   if (!is_usual) [[unlikely]] return on_other_completion(*record, result, flags);
   operation.buffer = buffers_.lend(static_cast<std::uint16_t>(flags >> uring::cqe_buffer_shift));
+  budget_ -= result;
   finish_transfer(*record, operation.descriptor->parked_input, result);
 }
 
@@ -201,6 +201,7 @@ void IoUringPoller::on_lent(InFlight& record, std::int64_t result, std::uint32_t
     return finish(record, result);
   }
   operation.buffer = buffer;
+  budget_ -= result;
   if ((operation.flags & operation_multishot) == 0) return finish(record, result);
   if (!more) go_on(record);
   deliver(record, result, true);
@@ -225,7 +226,11 @@ void IoUringPoller::receive_into_pool(InFlight& record) noexcept {
     result = sys::read(descriptor.native, buffer, buffers_.size());
   }
   operation.buffer = result > 0 ? buffer : nullptr;
-  if (result <= 0) buffers_.give_back(buffer);
+  if (result > 0) {
+    budget_ -= result;
+  } else {
+    buffers_.give_back(buffer);
+  }
   if (result == -EAGAIN) return try_again_after_poll(record);
   if (result <= 0 || (operation.flags & operation_multishot) == 0) {
     return finish(record, normalised(result));
@@ -239,8 +244,7 @@ void IoUringPoller::deliver(InFlight& record, std::int64_t result, bool more) no
   Operation& operation = *record.operation;
   const std::int64_t last_result = operation.result;
   operation.result = result;
-  ++delivered_;
-  ++stats_.completions;
+  note_delivery();
   if (more) {
     const bool is_ready = record.stage == Stage::ready;  // cancelled meanwhile: its end is to be delivered next
     operation.flags |= operation_more;

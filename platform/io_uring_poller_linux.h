@@ -10,6 +10,7 @@
 // entry. 3. No descriptor is closed while the kernel has, or is yet to be given, an entry for it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -32,10 +33,17 @@ inline constexpr std::uint64_t cancel_token = 2;
 // A descriptor that polls ready so often in a row, and then would have blocked, is broken.
 inline constexpr std::uint16_t fruitless_max = 1000;
 
+// What one wait() delivers at most, as ReadinessPoller's: so few that what the kernel has touched for a connection is still
+// in the cache when its task runs. A completion counts as much as the lines of the cache that it touches, about.
+inline constexpr std::int64_t bytes_per_completion = 2048;
+inline constexpr std::uint32_t completions_per_wait = 32;
+
 class IoUringPoller final : public Poller {
  public:
   explicit IoUringPoller(const PollerOptions& options) noexcept
-      : options_(options), clock_(options.clock != nullptr ? *options.clock : steady_clock()) {}
+      : options_(options),
+        clock_(options.clock != nullptr ? *options.clock : steady_clock()),
+        budget_max_(std::clamp(options.completions_max, 1u, completions_per_wait) * bytes_per_completion) {}
   ~IoUringPoller() override;
 
   Result<void> open() noexcept;
@@ -117,11 +125,21 @@ class IoUringPoller final : public Poller {
   void fail_queued(std::int32_t error) noexcept;
   void prepare_for_foreign_loop() noexcept;
   void abandon() noexcept;
-  bool is_full() const noexcept { return delivered_ >= options_.completions_max; }
+  bool is_full() const noexcept { return budget_ <= 0; }
+  void note_delivery() noexcept {
+    ++delivered_;
+    ++stats_.completions;
+    budget_ -= bytes_per_completion;
+  }
+  void begin_slice() noexcept {
+    delivered_ = 0;
+    budget_ = budget_max_;
+  }
 
   // Set once.
   const PollerOptions options_;
   Clock& clock_;
+  const std::int64_t budget_max_;      // of one wait()
   std::int64_t process_ = 0;           // that opened the ring; a forked child must leave it alone
   const char* owner_ = nullptr;        // thread_mark of the thread that the ring is bound to
 
@@ -137,6 +155,7 @@ class IoUringPoller final : public Poller {
   InFlightList ready_{records_};
   PollerStats stats_;
   std::size_t delivered_ = 0;          // by the current wait()
+  std::int64_t budget_ = 0;            // what it may still deliver, in bytes
   std::uint32_t failures_ = 0;         // of io_uring_enter, in a row
   bool waiting_ = false;
   bool draining_ = false;              // shutdown() has begun

@@ -234,9 +234,14 @@ std::int64_t IoUringRing::enter(std::uint32_t completions_min, Duration timeout)
   publish();
   ++system_calls_;
   const std::uint32_t flags = enter_flags_ | uring::enter_get_events;
-  if (completions_min == 0 || timeout == Duration::max()) {
-    return sys::io_uring_enter(enter_fd_, entries_waiting(), completions_min, flags, nullptr, 0);
-  }
+  const std::int64_t result = completions_min == 0 || timeout == Duration::max()
+                                  ? sys::io_uring_enter(enter_fd_, entries_waiting(), completions_min, flags, nullptr, 0)
+                                  : enter_for(completions_min, timeout, flags);
+  cq_tail_entered_ = load_acquire(cq_tail_);
+  return result;
+}
+
+std::int64_t IoUringRing::enter_for(std::uint32_t completions_min, Duration timeout, std::uint32_t flags) noexcept {
   // The kernel adds the time to its clock and does not look whether that overflows.
   constexpr std::int64_t most = std::int64_t{1} << 61;
   const uring::KernelTimespec time = to_timespec(std::min<std::int64_t>(timeout.count(), most));

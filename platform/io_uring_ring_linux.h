@@ -119,6 +119,9 @@ class IoUringRing {
     });
     return came;
   }
+  // Whether completions that the last enter() has left to be taken still are: the number of those is bounded, whatever is
+  // submitted meanwhile.
+  bool has_rest() const noexcept { return static_cast<std::int32_t>(cq_tail_entered_ - cq_head_local_) > 0; }
   bool has_completions() const noexcept {
     return cq_head_local_ != load_acquire(cq_tail_);
   }
@@ -153,6 +156,7 @@ class IoUringRing {
     return std::atomic_ref<std::uint32_t>(*word).load(std::memory_order_relaxed);
   }
 
+  std::int64_t enter_for(std::uint32_t completions_min, Duration timeout, std::uint32_t flags) noexcept;
   Result<void> open_queues(const IoUringOptions& options) noexcept;
   Result<void> map_queues(const uring::SetupParameters& parameters) noexcept;
   Result<void> map(Mapping& mapping, std::size_t size, std::int64_t offset) noexcept;
@@ -191,6 +195,7 @@ class IoUringRing {
   std::uint32_t sq_head_seen_ = 0;
   std::uint32_t cq_head_local_ = 0;
   std::uint32_t cq_tail_seen_ = 0;
+  std::uint32_t cq_tail_entered_ = 0;      // at the end of the last enter()
   std::uint64_t system_calls_ = 0;
 };
 

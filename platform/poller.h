@@ -128,8 +128,8 @@ struct PollerStats {
 };
 
 struct PollerOptions {
-  // Completions that one wait() delivers at most; the rest stay for the next, which then does not block. (Where operations
-  // are tried when the system says so, on epoll and kqueue, it is fewer: see ReadinessPoller.)
+  // Completions that one wait() delivers at most; the rest stay for the next, which then does not block. (Everywhere but on
+  // IOCP it is fewer, so that their bytes are still in the cache when the tasks run: see ReadinessPoller.)
   std::uint32_t completions_max = 256;
   // io_uring: entries of the submission and of the completion queue (0: four times the former).
   std::uint32_t submissions_max = 256;

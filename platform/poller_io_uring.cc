@@ -43,7 +43,7 @@ void IoUringPoller::shutdown() noexcept {
   if (sys::getpid() != process_) return abandon();
   records_.for_each([this](InFlight& record) { cancel(*record.operation); });
   while (records_.size() > 0 && failures_ < failures_max) wait(never);
-  delivered_ = 0;
+  begin_slice();
   while (wake_armed_ && failures_ < failures_max) {
     // Once more where an entry could not be had, or was taken back after a failure; a second cancel finds nothing.
     if (uring::Sqe* const entry = get_entry()) {
@@ -52,6 +52,7 @@ void IoUringPoller::shutdown() noexcept {
       entry->user_data = cancel_token;
     }
     enter(std::chrono::milliseconds(10));
+    begin_slice();
     reap();
   }
   if (failures_ >= failures_max) abandon();
@@ -70,7 +71,7 @@ void IoUringPoller::abandon() noexcept {
   });
   waiting_ = true;
   while (!ready_.empty()) {
-    delivered_ = 0;
+    begin_slice();
     deliver_ready();
   }
   waiting_ = false;
@@ -151,7 +152,7 @@ std::size_t IoUringPoller::wait(Instant deadline) noexcept {
   if (owner_ == nullptr) bind();
   check_thread();
   waiting_ = true;
-  delivered_ = 0;
+  begin_slice();
   ++stats_.waits;
   for (bool first = true;; first = false) {
     refill();
@@ -164,11 +165,13 @@ std::size_t IoUringPoller::wait(Instant deadline) noexcept {
       const bool may_sleep = wake_.prepare_to_sleep();
       enter(may_sleep ? patience : Duration::zero());
       woken = wake_.take();
-    } else if (ring_.entries_waiting() > 0 || ring_.has_hidden_work()) {
-      // Without either the kernel has nothing to do for us: an idle turn makes no system call.
+    } else if (!ring_.has_rest() && (ring_.entries_waiting() > 0 || ring_.has_hidden_work())) {
+      // Without either the kernel has nothing to do for us: an idle turn makes no system call. Nor does one that has yet to
+      // deliver what the last call brought.
       enter(Duration::zero());
     }
-    deliver_ready();
+    // Each alone may fill every wait, so what is ready goes first every other time.
+    if ((stats_.waits & 1) != 0) deliver_ready();
     reap();
     deliver_ready();
     if (delivered_ > 0 || woken || (is_idle && patience <= Duration::zero())) break;
