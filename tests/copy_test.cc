@@ -339,9 +339,15 @@ Task<void> send_proc() {
   Result<File> file = co_await File::open("/proc/self/cmdline");
   EXPECT_TRUE(file);
   if (!file) co_return;
-  const Result<std::uint64_t> sent = co_await send_file(chain.client, *file);
+  const Result<std::uint64_t> sent = co_await send_file(chain.client, *file, {.offset = 2});
   EXPECT_TRUE(sent);
-  EXPECT_GT(sent.value_or(0U), 0U);
+  EXPECT_TRUE(chain.client.shutdown());
+  std::string received;
+  co_await receive_all(chain.near, received);
+  const Result<std::string> all = co_await read_file("/proc/self/cmdline");
+  EXPECT_TRUE(all && all->size() > 2);
+  EXPECT_EQ(received, all ? all->substr(2) : "");
+  EXPECT_EQ(sent.value_or(0U), received.size());
 }
 TEST_P(CopyTest, SendFileFallsBackToABuffer) { EXPECT_TRUE(run(send_proc())); }
 
