@@ -232,7 +232,7 @@ TEST_P(PollerLimitsTest, OneBusyDescriptorDoesNotStarveTheOthers) {
   reopen(options);
   // The firehose: a hook restarts a receive that is always ready.
   Pair hose = unix_pair();
-  fill(hose.far);
+  write_all(hose.far, std::string(32768, 'h'));
   Descriptor& near = io_->attach(std::move(hose.near));
   Request& busy = io_->make(OperationKind::receive, &near);
   char byte = 0;
@@ -264,7 +264,7 @@ TEST_P(PollerLimitsTest, BusyDescriptorsDoNotKeepACloseWaiting) {
   std::vector<Request*> busy;
   for (int i = 0; i < 16; ++i) {
     Pair hose = unix_pair();
-    fill(hose.far);
+    write_all(hose.far, std::string(32768, 'h'));
     hoses.push_back(std::move(hose.far));
     Request& receive = io_->make(OperationKind::receive, &io_->attach(std::move(hose.near)));
     receive.argument = &byte;
