@@ -336,9 +336,10 @@ void Server::abort() noexcept {
 ServerStats Server::stats() const noexcept {
   ServerStats stats = stats_;
   for (ServerConnection& connection : connections_) {
-    if (!connection.is_open()) continue;
-    stats.bytes_received += connection.bytes_received();
-    stats.bytes_sent += connection.bytes_sent();
+    // What a handler has closed keeps what it had moved; an open one is not noted, for watch() compares.
+    const bool is_open = connection.is_open();
+    stats.bytes_received += is_open ? connection.bytes_received() : connection.received_;
+    stats.bytes_sent += is_open ? connection.bytes_sent() : connection.sent_;
   }
   return stats;
 }

@@ -197,6 +197,10 @@ Task<void> survives_accept_errors(ManualClock& clock, int error, std::uint64_t t
     }
     EXPECT_EQ(plan.hits(), times) << error;
   }
+  const bool is_want = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+  EXPECT_EQ(server.stats().accept_errors, is_want ? 0 : times) << error;
+  // Of a connection that is gone, every sixteenth in a row makes it pause.
+  EXPECT_EQ(server.stats().back_offs, is_want ? times : times / 16) << error;
   clock.advance(1s);
   TcpStream stream = co_await connect_to(where);
   const bool served = co_await is_served(stream, "still there");

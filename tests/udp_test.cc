@@ -557,6 +557,17 @@ Task<void> broadcast() {
   EXPECT_EQ(denied.error().place(), everybody->place());
   EXPECT_TRUE(sender.socket.set_option(SocketOptions::broadcast, true).has_value());
   EXPECT_TRUE(*sender.socket.option(SocketOptions::broadcast));
+
+  // Linux has a broadcast address on its loopback interface.
+  Open receiver = co_await open_udp(Endpoint::any_v4(0));
+  const Endpoint nearby = Endpoint::parse("127.255.255.255:0")->with_port(receiver.where.port());
+  EXPECT_TRUE(sender.socket.set_option(SocketOptions::broadcast, false).has_value());
+  const Result<void> refused = co_await sender.socket.send_to(bytes_of("x"), nearby);
+  if (refused || refused.error() != std::errc::permission_denied) co_return;
+  EXPECT_TRUE(sender.socket.set_option(SocketOptions::broadcast, true).has_value());
+  co_await send_text(sender.socket, "to all", nearby);
+  const std::string text = co_await receive_text(receiver.socket);
+  EXPECT_EQ(text, "to all");
 }
 TEST_P(UdpTest, BroadcastsNeedTheOption) { run(broadcast()); }
 
