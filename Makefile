@@ -19,6 +19,8 @@ WINDOWS_CXX ?= x86_64-w64-mingw32-g++-posix
 WINDOWS  = SYSTEM=Windows MODE=windows BUILD=$(BUILD)/windows CXX='$(WINDOWS_CXX)' AR=x86_64-w64-mingw32-ar CI=pch
 # Cross-built with zig, for what it calls a target.
 ZIG     ?= $(firstword $(wildcard $(CURDIR)/$(BUILD)/zig/node_modules/*/*/zig) zig)
+# A cache of its own: zig would give out the precompiled header of another checkout.
+export ZIG_GLOBAL_CACHE_DIR ?= $(CURDIR)/$(BUILD)/zig/cache
 CROSS    = MODE=cross BUILD=$(BUILD)/$1 CXX="$(ZIG) c++ -target $1" AR='$(ZIG) ar' CI=pch
 ifneq ($(filter Windows cross,$(SYSTEM) $(MODE)),)
 GTEST_SOURCES ?= /usr/src/googletest/googletest

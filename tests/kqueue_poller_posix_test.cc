@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <thread>
 
+#include <gyre/platform/fault_plan.h>
 #include <gyre/platform/poller_backends.h>
+#include <gyre/platform/syscalls_kqueue.h>
 
 #include "support/poller_fixture.h"
 
@@ -137,6 +139,17 @@ class KqueuePollerTest : public testing::Test {
     io_ = std::make_unique<PollerDriver>(std::move(*poller));
   }
 
+  int queue() { return static_cast<int>(io_->poller().native_handle()); }
+  // Whether the kernel has a registration; asked by a change that would change nothing.
+  static bool is_registered(int queue, int number, int filter) {
+    Event event{};
+    event.ident = static_cast<std::uintptr_t>(number);
+    event.filter = static_cast<std::int16_t>(filter);
+    const timespec at_once{};
+    return ::kevent(queue, &event, 1, nullptr, 0, &at_once) == 0;
+  }
+  bool is_registered(int number, int filter) { return is_registered(queue(), number, filter); }
+
   std::unique_ptr<PollerDriver> io_;
 };
 
@@ -194,6 +207,50 @@ TEST_F(KqueuePollerTest, DescriptorClosedBeforeItsRegistrationWasMadeIsNeverRegi
   const UniqueFd reused(::dup2(raw(other.near), number));
   write_all(other.far, "not ours");
   EXPECT_TRUE(io_->sleeps_through());
+  EXPECT_FALSE(is_registered(number, EVFILT_READ));
+  EXPECT_FALSE(is_registered(number, EVFILT_WRITE));
+}
+
+TEST_F(KqueuePollerTest, DetachedDescriptorIsNotRegisteredAnyMore) {
+  Pair pair = unix_pair();
+  const int number = raw(pair.near);
+  Descriptor& near = io_->attach(std::move(pair.near));
+  Request& request = io_->receive(near, 8);
+  io_->settle();
+  EXPECT_TRUE(is_registered(number, EVFILT_READ));
+  EXPECT_TRUE(is_registered(number, EVFILT_WRITE));
+  io_->cancel(request);
+  io_->settle();
+  EXPECT_TRUE(request.done());
+  const UniqueFd back = io_->detach(near);
+  EXPECT_FALSE(is_registered(number, EVFILT_READ));
+  EXPECT_FALSE(is_registered(number, EVFILT_WRITE));
+}
+
+// One call makes them and waits.
+TEST_F(KqueuePollerTest, RegistrationsGoWithTheWait) {
+  std::vector<Pair> pairs;
+  const std::uint64_t before = sys::calls_made(sys::number_kevent);
+  for (int i = 0; i < 20; ++i) {
+    pairs.push_back(unix_pair());
+    (void)io_->receive(io_->attach(std::move(pairs.back().near)), 8);
+  }
+  EXPECT_EQ(sys::calls_made(sys::number_kevent), before);
+  (void)io_->turn();
+  EXPECT_EQ(sys::calls_made(sys::number_kevent), before + 1);
+}
+
+// A foreign loop sleeps on the queue: what has not been handed over yet is at once, and so is what comes later.
+TEST_F(KqueuePollerTest, WhoSleepsOnTheQueueItselfMissesNothing) {
+  int handle = -1;
+  for (int i = 0; i < 2; ++i) {
+    Pair pair = unix_pair();
+    const int number = raw(pair.near);
+    (void)io_->receive(io_->attach(std::move(pair.near)), 8);
+    if (i == 0) handle = queue();
+    EXPECT_TRUE(is_registered(handle, number, EVFILT_READ)) << i;
+    EXPECT_TRUE(is_registered(handle, number, EVFILT_WRITE)) << i;
+  }
 }
 
 TEST_F(KqueuePollerTest, MoreRegistrationsThanOneCallTakesAreAllMade) {

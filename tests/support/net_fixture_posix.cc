@@ -349,7 +349,7 @@ std::string TemporaryDirectory::path(std::string_view name) const {
 NoMoreDescriptors::NoMoreDescriptors() {
   rlimit limit = {};
   expect_ok(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  soft_limit_ = limit.rlim_cur;
+  soft_limit_ = static_cast<std::uint64_t>(limit.rlim_cur);
   limit.rlim_cur = 0;
   expect_ok(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 }
@@ -357,7 +357,7 @@ NoMoreDescriptors::NoMoreDescriptors() {
 NoMoreDescriptors::~NoMoreDescriptors() {
   rlimit limit = {};
   expect_ok(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  limit.rlim_cur = soft_limit_;
+  limit.rlim_cur = static_cast<rlim_t>(soft_limit_);
   expect_ok(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 }
 

@@ -35,6 +35,8 @@
 #include <mutex>
 #include <utility>
 
+#include "kqueue_double.h"
+
 namespace {
 
 struct Note {
@@ -66,6 +68,13 @@ std::map<int, Queue>& queues() {
   static std::map<int, Queue> all;
   return all;
 }
+
+// What the tests want to fail; under the mutex.
+struct Refusals {
+  int filter = 0;
+  int error = 0;
+  int left = 0;
+} refusals;
 
 Note* find(Queue& queue, std::uintptr_t ident, int filter) {
   const auto found = queue.notes.find({ident, filter});
@@ -99,6 +108,10 @@ int add(int epoll, Queue& queue, const struct kevent& change) {
   const bool is_user = change.filter == EVFILT_USER;
   if (!is_user && change.filter != EVFILT_READ && change.filter != EVFILT_WRITE) return EINVAL;
   if ((change.flags & EV_CLEAR) == 0) return EINVAL;  // row 2
+  if (refusals.left > 0 && change.filter == refusals.filter) {
+    --refusals.left;
+    return refusals.error;
+  }
   const auto key = std::pair<std::uintptr_t, int>(change.ident, change.filter);
   const bool is_new = queue.notes.find(key) == queue.notes.end();
   Note& note = queue.notes[key];
@@ -235,6 +248,11 @@ int wait(int epoll, epoll_event* seen, int room, std::int64_t limit_ns) {
 }
 
 }  // namespace
+
+void gyre::test::refuse_registrations(int filter, int error, int count) {
+  const std::lock_guard lock(mutex);
+  refusals = {filter, error, count};
+}
 
 extern "C" int kqueue() {
   const int epoll = ::epoll_create1(0);
