@@ -53,7 +53,7 @@ class InFlightTable {
   InFlightTable(const InFlightTable&) = delete;
   InFlightTable& operator=(const InFlightTable&) = delete;
 
-  // A fresh record; null if memory is short.
+  // A fresh record, of an operation whose entry is queued next; null if memory is short.
   InFlight* add(Operation& operation) noexcept {
     if (first_free_ == none && !grow()) [[unlikely]] return nullptr;
     InFlight& record = at(first_free_);
@@ -61,7 +61,12 @@ class InFlightTable {
     ++record.generation;
     ++size_;
     record.operation = &operation;
+    record.header = none;
     record.fruitless = 0;
+    record.stage = Stage::kernel;
+    record.is_linked = false;
+    record.wants_poll = false;
+    record.polled_source = false;
     return &record;
   }
   void remove(InFlight& record) noexcept {

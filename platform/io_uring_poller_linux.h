@@ -75,6 +75,8 @@ class IoUringPoller final : public Poller {
   InFlight* begin(Operation& operation, std::uint8_t traits) noexcept;
   bool begin_vector(InFlight& record) noexcept;
   bool begin_lent(InFlight& record) noexcept;
+  [[gnu::cold]] std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,
+                                         std::int64_t result) noexcept;
   bool start_close(Operation& operation) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
   bool needs_poll_first(const Operation& operation) const noexcept;

@@ -1,4 +1,5 @@
 // IoUringPoller: what start() and cancel() do, and how operations come into the submission queue.
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -22,7 +23,6 @@ bool IoUringPoller::needs_poll_first(const Operation& operation) const noexcept 
   InFlight* const record = records_.add(operation);
   if (record == nullptr) [[unlikely]] return nullptr;
   record->wants_poll = (traits & kind_is_direct) != 0;
-  record->header = InFlight::none;
   if ((traits & (kind_is_vector | kind_has_source)) != 0) [[unlikely]] {
     if ((traits & kind_has_source) != 0) {
       record->polled_source = kind_of(*operation.source) == DescriptorKind::file;
@@ -73,8 +73,6 @@ template <typename Fill>
 [[gnu::always_inline]] inline bool IoUringPoller::queue(Operation& operation, Operation*& side, Fill&& fill) noexcept {
   InFlight* const record = records_.add(operation);
   if (record == nullptr) [[unlikely]] return answer(operation, -ENOMEM);
-  record->wants_poll = false;
-  record->header = InFlight::none;
   operation.token = record->slot;
   operation.state = OperationState::in_flight;
   ++operation.descriptor->operations;
@@ -84,7 +82,6 @@ template <typename Fill>
     submit(*record);
     return false;
   }
-  record->stage = Stage::kernel;
   entry->user_data = record->token();
   fill(*entry);
   return false;
@@ -121,7 +118,21 @@ std::int64_t IoUringPoller::send_now(Descriptor& descriptor, const void* data, s
   const bool is_free = (descriptor.state & excluded) == 0 && descriptor.parked_output == nullptr;
   if (!is_free || draining_) [[unlikely]] return would_block;
   ++stats_.system_calls;
-  const std::int64_t result = send_directly(descriptor, data, size);
+  const std::int64_t result = sys::send_once(descriptor.native, data, std::min(size, sys::transfer_max), MSG_DONTWAIT);
+  if (result != static_cast<std::int64_t>(size)) [[unlikely]] return settle_send(descriptor, data, size, result);
+  ++stats_.inline_completions;
+  return result;
+}
+
+// The end of a send_now() that did not send all, or failed.
+std::int64_t IoUringPoller::settle_send(Descriptor& descriptor, const void* data, std::size_t size,
+                                        std::int64_t result) noexcept {
+  if (result == -EINTR) {
+    ++stats_.system_calls;
+    result = send_directly(descriptor, data, size);
+  } else if (sys::judged(result) < static_cast<std::int64_t>(std::min(size, sys::transfer_max))) {
+    note_sent(descriptor, false);
+  }
   if (result != would_block) ++stats_.inline_completions;
   return result;
 }
