@@ -103,6 +103,46 @@ Task<Result<void>> Stream::read_exactly(std::span<std::byte> buffer, std::size_t
   co_return Result<void>{};
 }
 
+namespace {
+
+// Takes `count` bytes, and the empty slices around them, off the front.
+void use_up(std::span<IoSlice>& slices, std::size_t count) noexcept {
+  while (!slices.empty() && slices.front().size <= count) {
+    count -= slices.front().size;
+    slices.front().data = static_cast<std::byte*>(slices.front().data) + slices.front().size;
+    slices.front().size = 0;
+    slices = slices.subspan(1);
+  }
+  if (count == 0) return;
+  slices.front().data = static_cast<std::byte*>(slices.front().data) + count;
+  slices.front().size -= count;
+}
+
+}  // namespace
+
+Task<Result<void>> Stream::write_all_pieces(std::span<IoSlice> slices, std::size_t* written) {
+  if (written != nullptr) *written = 0;
+  for (use_up(slices, 0); !slices.empty();) {
+    const Result<std::size_t> count = co_await write(slices);
+    if (!count) co_return count.error();
+    if (written != nullptr) *written += *count;
+    use_up(slices, *count);
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Stream::read_exactly_pieces(std::span<IoSlice> slices, std::size_t* received) {
+  if (received != nullptr) *received = 0;
+  for (use_up(slices, 0); !slices.empty();) {
+    const Result<std::size_t> count = co_await read(slices);
+    if (!count) co_return count.error();
+    if (*count == 0) co_return Error(Errc::end_of_stream, OperationKind::read);
+    if (received != nullptr) *received += *count;
+    use_up(slices, *count);
+  }
+  co_return Result<void>{};
+}
+
 Result<void> Stream::shutdown(ShutdownSide side) noexcept {
   if (!is_open()) return Error(Errc::closed, OperationKind::shutdown);
   const Result<void> done = shutdown_socket(native(), side != ShutdownSide::write, side != ShutdownSide::read);

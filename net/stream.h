@@ -215,6 +215,15 @@ class Stream : public IoHandle {
   [[nodiscard]] detail::TransferAwaiter<OperationKind::send_vector> write(std::span<IoSlice> slices) noexcept {
     return {output(), slices.data(), slices.size()};
   }
+  // Write all the pieces, and fill them all. The slices are used up on the way: after a failure they are what is left.
+  template <std::convertible_to<std::span<IoSlice>> Slices>
+  [[nodiscard]] Task<Result<void>> write_all(Slices&& slices, std::size_t* written = nullptr) {
+    return write_all_pieces(slices, written);
+  }
+  template <std::convertible_to<std::span<IoSlice>> Slices>
+  [[nodiscard]] Task<Result<void>> read_exactly(Slices&& slices, std::size_t* received = nullptr) {
+    return read_exactly_pieces(slices, received);
+  }
 
   // Ends one direction, or both: the peer sees the end of the stream once it has read what was written.
   // Errors: not_connected.
@@ -232,6 +241,10 @@ class Stream : public IoHandle {
 
  protected:
   Stream(Poller& poller, Descriptor& descriptor) noexcept : IoHandle(poller, descriptor) {}
+
+ private:
+  Task<Result<void>> write_all_pieces(std::span<IoSlice> slices, std::size_t* written);
+  Task<Result<void>> read_exactly_pieces(std::span<IoSlice> slices, std::size_t* received);
 };
 
 }  // namespace gyre

@@ -97,6 +97,65 @@ Task<void> pieces_in_order() {
 }
 TEST_P(StreamTest, PiecesKeepTheirOrderAndEmptyOnesAreSkipped) { run(pieces_in_order()); }
 
+// More pieces than one call of the system's takes, and more bytes than the buffers hold; the slices say what is left.
+std::vector<IoSlice> cut(std::string& text, std::size_t size) {
+  std::vector<IoSlice> slices;
+  for (std::size_t at = 0; at < text.size(); at += size) {
+    slices.push_back({text.data() + at, std::min(size, text.size() - at)});
+    slices.push_back({});
+  }
+  return slices;
+}
+Task<void> send_in_pieces(Stream& stream, std::string& text, std::size_t size) {
+  std::vector<IoSlice> slices = cut(text, size);
+  std::size_t written = 7;
+  const Result<void> sent = co_await stream.write_all(slices, &written);
+  EXPECT_TRUE(sent.has_value()) << sent.error();
+  EXPECT_EQ(written, text.size());
+  for (const IoSlice& slice : slices) EXPECT_EQ(slice.size, 0U);
+}
+Task<void> all_pieces() {
+  auto [near, far] = tcp_streams();
+  for (const std::size_t size : {std::size_t{1'000'003}, std::size_t{4'000}, std::size_t{7}}) {
+    std::string out = pattern(size == 7 ? 50'000 : 8 << 20);
+    std::string in(out.size(), '.');
+    std::vector<IoSlice> room = cut(in, size + 1);
+    TaskGroup group;
+    group.spawn(send_in_pieces, std::ref(near), std::ref(out), size);
+    std::size_t received = 7;
+    const Result<void> filled = co_await far.read_exactly(room, &received);
+    EXPECT_TRUE(filled.has_value());
+    EXPECT_EQ(received, out.size());
+    const Result<void> joined = co_await group.join();
+    EXPECT_TRUE(joined.has_value());
+    EXPECT_TRUE(in == out) << size;
+  }
+  // The peer ends in the second piece.
+  std::string hello = "hello", first(3, '.'), second(5, '.');
+  std::vector<IoSlice> out = cut(hello, 2);
+  const Result<void> sent = co_await near.write_all(out);
+  EXPECT_TRUE(sent && near.shutdown());
+  std::array<IoSlice, 2> in{IoSlice{first.data(), first.size()}, {second.data(), second.size()}};
+  std::size_t received = 0;
+  const Result<void> ended = co_await far.read_exactly(std::span(in), &received);
+  EXPECT_EQ(ended.error(), Errc::end_of_stream);
+  EXPECT_EQ(received, 5U);
+  EXPECT_EQ(first + second, "hello...");
+  EXPECT_EQ(in[0].size, 0U);
+  EXPECT_EQ(in[1].size, 3U);
+  // Its own side has ended.
+  far.abort();
+  std::string much = pattern(8 << 20);
+  std::vector<IoSlice> lost = cut(much, 1 << 20);
+  std::size_t written = 7;
+  Result<void> failed = co_await near.write_all(lost, &written);
+  EXPECT_FALSE(failed.has_value());
+  std::size_t left = 0;
+  for (const IoSlice& slice : lost) left += slice.size;
+  EXPECT_EQ(written + left, much.size());
+}
+TEST_P(StreamTest, AllPiecesAreWrittenAndFilled) { run(all_pieces()); }
+
 // An idle stream owns no buffer; what is lent can be kept over further reads.
 Task<void> lend_buffers() {
   auto [near, far] = tcp_streams();
