@@ -142,6 +142,7 @@ class IoHandle {
   }
   Operation* input() noexcept { return descriptor_ != nullptr ? &descriptor_->input : nullptr; }
   Operation* output() noexcept { return descriptor_ != nullptr ? &descriptor_->output : nullptr; }
+  Descriptor* descriptor() const noexcept { return descriptor_; }
   Poller* poller() const noexcept { return poller_; }
 
  private:

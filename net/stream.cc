@@ -12,35 +12,42 @@ constinit const WaitKind WriteAllAwaiter::wait_kind{"write_all", cancel};
 
 // Kept here, for when the task runs the descriptor may have been closed.
 void WriteAllAwaiter::fail(std::int64_t result) noexcept {
-  failure_ = io_result(result, operation_->descriptor->generation);
+  failure_ = io_result(result, descriptor_->generation);
+}
+
+[[gnu::always_inline]] inline void WriteAllAwaiter::take_off(std::int64_t sent) noexcept {
+  const auto count = static_cast<std::size_t>(count_transfer<OperationKind::send>(descriptor_->output, sent));
+  data_ += count;
+  left_ -= count;
 }
 
 [[gnu::always_inline]] inline bool WriteAllAwaiter::note_sent() noexcept {
-  if (operation_->failed()) [[unlikely]] {
-    fail(operation_->result);
+  const Operation& operation = descriptor_->output;
+  if (operation.failed()) [[unlikely]] {
+    fail(operation.result);
     return true;
   }
-  const auto sent = static_cast<std::size_t>(count_transfer<OperationKind::send>(*operation_, operation_->result));
-  bytes_ = bytes_.subspan(sent);
-  return bytes_.empty();
+  take_off(operation.result);
+  return left_ == 0;
 }
 
 [[gnu::always_inline]] inline bool WriteAllAwaiter::go_on(Poller& poller) noexcept {
+  Operation& operation = descriptor_->output;
   for (;;) {  // bound: each turn but the last sends at least one byte
-    operation_->kind = OperationKind::send;
-    operation_->flags = 0;
-    operation_->buffer = const_cast<std::byte*>(bytes_.data());
-    operation_->size = bytes_.size();
-    operation_->complete = complete;
-    operation_->owner = this;
-    if (!poller.start(*operation_)) return false;
+    operation.kind = OperationKind::send;
+    operation.flags = 0;
+    operation.buffer = const_cast<std::byte*>(data_);
+    operation.size = left_;
+    operation.complete = complete;
+    operation.owner = this;
+    if (!poller.start(operation)) return false;
     if (note_sent()) return true;
   }
 }
 
 bool WriteAllAwaiter::end_early() noexcept {
-  if (bytes_.empty()) return true;
-  if (operation_ == nullptr) {
+  if (left_ == 0) return true;
+  if (descriptor_ == nullptr) {
     failure_ = io_not_open;
   } else {
     fail(-ECANCELED);
@@ -48,22 +55,26 @@ bool WriteAllAwaiter::end_early() noexcept {
   return true;
 }
 
-bool WriteAllAwaiter::note_first(std::int64_t sent) noexcept {
-  failure_ = 0;  // begin() asks
-  if (sent == Poller::would_block) return false;
-  if (sent < 0) {
-    fail(sent);
-    return may_continue();
-  }
-  bytes_ = bytes_.subspan(static_cast<std::size_t>(count_transfer<OperationKind::send>(*operation_, sent)));
+bool WriteAllAwaiter::let_others_go_first() noexcept {
+  others_first_ = true;
   return false;
 }
 
-// The slice is used up, or there is more to send.
+bool WriteAllAwaiter::note_first(std::int64_t answer) noexcept {
+  const std::int64_t sent = current_poller().settle_send(*descriptor_, data_, left_, answer);
+  if (sent < 0 && sent != Poller::would_block) {
+    fail(sent);
+    return true;
+  }
+  if (sent > 0) take_off(sent);
+  others_first_ = false;
+  return left_ == 0;
+}
+
 bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
-  const bool is_decided = bytes_.empty() || failure_ < 0;
-  if (is_decided || go_on(poller_of(task))) {
-    if (!is_decided && may_continue()) return false;
+  const bool others_first = others_first_;
+  if (go_on(poller_of(task))) {
+    if (!others_first && may_continue()) return false;
     thread_state.scheduler->ready(frame);
     return true;
   }
@@ -85,7 +96,7 @@ void WriteAllAwaiter::complete(Operation& operation) noexcept {
 }
 
 void WriteAllAwaiter::cancel(void* leaf, TaskContext& task) noexcept {
-  poller_of(task).cancel(*static_cast<WriteAllAwaiter*>(leaf)->operation_);
+  poller_of(task).cancel(static_cast<WriteAllAwaiter*>(leaf)->descriptor_->output);
 }
 
 }  // namespace detail

@@ -72,12 +72,14 @@ class [[nodiscard]] LentAwaiter {
       return false;
     }
     operation_->kind = OperationKind::receive_lent;
-    operation_->flags = 0;
+    GYRE_DCHECK(operation_->flags == 0);
     return start_operation(*this, *operation_, *frame.promise().context, frame.address());
   }
   Result<LentBytes> await_resume() const noexcept {
-    if (result_ < 0) [[unlikely]] return io_error(OperationKind::receive_lent, operation_, result_);
-    if (result_ == 0) return LentBytes();
+    if (result_ <= 0) [[unlikely]] {
+      if (result_ < 0) return io_error(OperationKind::receive_lent, operation_, result_);
+      return LentBytes();
+    }
     return LentBytes(current_poller(), static_cast<std::byte*>(buffer_), static_cast<std::size_t>(result_));
   }
 
@@ -85,8 +87,13 @@ class [[nodiscard]] LentAwaiter {
   void begin_wait(TaskContext& task) noexcept { task_ = &task; }
   TaskContext& task() const noexcept { return *task_; }
   void take(const Operation& operation, std::int64_t result) noexcept {
-    result_ = count_transfer<OperationKind::receive_lent>(operation, result);
-    if (result > 0) buffer_ = operation.buffer;
+    if (result > 0) [[likely]] {
+      operation.descriptor->bytes_received += static_cast<std::uint64_t>(result);
+      buffer_ = operation.buffer;
+      result_ = result;
+    } else {
+      result_ = io_result(result, operation.descriptor->generation);
+    }
   }
 
  private:
@@ -100,64 +107,78 @@ class [[nodiscard]] LentAwaiter {
   };
 };
 
+// What to await, without the awaiter: that then stands in the frame where the coroutine finds it without a pointer to it.
+class [[nodiscard]] Receive {
+ public:
+  explicit Receive(Operation* operation) noexcept : operation_(operation) {}
+  LentAwaiter operator co_await() && noexcept { return LentAwaiter(operation_); }
+
+ private:
+  Operation* operation_;
+};
+
 // Sends until nothing is left, without a coroutine of its own: the rest is started again as each part completes.
 class [[nodiscard]] WriteAllAwaiter {
  public:
-  WriteAllAwaiter(Operation* operation, std::span<const std::byte> bytes) noexcept
-      : operation_(operation), bytes_(bytes) {}
+  WriteAllAwaiter(Descriptor* descriptor, std::span<const std::byte> bytes) noexcept
+      : descriptor_(descriptor), data_(bytes.data()), left_(bytes.size()) {}
   WriteAllAwaiter(const WriteAllAwaiter&) = delete;
   WriteAllAwaiter& operator=(const WriteAllAwaiter&) = delete;
 
   // The usual case: all of it fits into the socket.
   bool await_ready() noexcept {
-    if (operation_ == nullptr || bytes_.empty() || current_task()->cancel_requested()) [[unlikely]] return end_early();
-    Descriptor& descriptor = *operation_->descriptor;
-    const std::int64_t sent = current_poller().send_now(descriptor, bytes_.data(), bytes_.size());
-    if (sent != static_cast<std::int64_t>(bytes_.size())) [[unlikely]] return note_first(sent);
-    descriptor.bytes_sent += bytes_.size();
-    bytes_ = {};
-    return may_continue();
+    if (descriptor_ == nullptr || left_ == 0 || current_task()->cancel_requested()) [[unlikely]] return end_early();
+    if (!may_continue()) [[unlikely]] return let_others_go_first();
+    const std::int64_t sent = current_poller().send_now(*descriptor_, data_, left_);
+    if (sent != static_cast<std::int64_t>(left_)) [[unlikely]] return note_first(sent);
+    left_ = 0;
+    return true;
   }
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> frame) noexcept {
     return begin(*frame.promise().context, frame.address());
   }
   Result<void> await_resume() const noexcept {
-    if (bytes_.empty()) [[likely]] return {};
-    return io_error(OperationKind::send, operation_, failure_);
+    if (left_ == 0) [[likely]] return {};
+    return io_error(OperationKind::send, descriptor_ != nullptr ? &descriptor_->output : nullptr, failure_);
   }
 
  protected:
-  std::size_t left() const noexcept { return bytes_.size(); }
+  std::size_t left() const noexcept { return left_; }
 
  private:
   // Nothing is sent: there is nothing, or the handle is not open, or the task is cancelled. True.
   bool end_early() noexcept;
-  // The answer to the first call, if it is not that all was sent. True: there is no more to do, and the task may go on.
+  // Nothing is sent yet: the slice is used up. False.
+  bool let_others_go_first() noexcept;
+  // The answer of send_now(), if it is not that all was sent. True: there is no more to do.
   bool note_first(std::int64_t sent) noexcept;
   bool begin(TaskContext& task, void* frame) noexcept;
   // Starts what is left. True if that is decided: all sent, or an error.
   bool go_on(Poller& poller) noexcept;
   // The operation has completed. True if there is no more to do.
   bool note_sent() noexcept;
+  void take_off(std::int64_t sent) noexcept;
   void fail(std::int64_t result) noexcept;
   static void complete(Operation& operation) noexcept;
   static void cancel(void* leaf, TaskContext& task) noexcept;
   static const WaitKind wait_kind;
 
-  Operation* operation_;
-  std::span<const std::byte> bytes_;  // not sent yet
+  Descriptor* descriptor_;  // null: the handle was not open
+  const std::byte* data_;  // not sent yet, so many bytes
+  std::size_t left_;
   union {
+    bool others_first_;     // before await_suspend()
     TaskContext* task_;     // while the operation is in flight
-    std::int64_t failure_;  // after
+    std::int64_t failure_;  // after, if anything is left
   };
 };
 
 // Also says how much was sent.
 class [[nodiscard]] CountingWriteAllAwaiter : public WriteAllAwaiter {
  public:
-  CountingWriteAllAwaiter(Operation* operation, std::span<const std::byte> bytes, std::size_t* written) noexcept
-      : WriteAllAwaiter(operation, bytes), size_(bytes.size()), written_(written) {}
+  CountingWriteAllAwaiter(Descriptor* descriptor, std::span<const std::byte> bytes, std::size_t* written) noexcept
+      : WriteAllAwaiter(descriptor, bytes), size_(bytes.size()), written_(written) {}
   Result<void> await_resume() const noexcept {
     if (written_ != nullptr) *written_ = size_ - left();
     return WriteAllAwaiter::await_resume();
@@ -182,7 +203,7 @@ class Stream : public IoHandle {
     return {input(), buffer.data(), buffer.size()};
   }
   // As read(), into a buffer of the reactor, so that a stream that waits owns none.
-  [[nodiscard]] detail::LentAwaiter receive() noexcept { return detail::LentAwaiter(input()); }
+  [[nodiscard]] detail::Receive receive() noexcept { return detail::Receive(input()); }
   // Fills `buffer`. Errors: Errc::end_of_stream; `*received`, if given, says how many bytes came.
   [[nodiscard]] Task<Result<void>> read_exactly(std::span<std::byte> buffer,
                                                 std::size_t* received = nullptr);
@@ -195,18 +216,18 @@ class Stream : public IoHandle {
   }
   // Writes all.
   [[nodiscard]] detail::WriteAllAwaiter write_all(std::span<const std::byte> bytes) noexcept {
-    return {output(), bytes};
+    return {descriptor(), bytes};
   }
   // Of bytes that could be changed: without it a coroutine would keep the converted span in its frame.
   template <std::same_as<std::span<std::byte>> Bytes>
   [[nodiscard]] detail::WriteAllAwaiter write_all(const Bytes& bytes) noexcept {
-    return {output(), bytes};
+    return {descriptor(), bytes};
   }
   // Then `*written`, if given, says how many bytes went out, also on failure.
   [[nodiscard]] detail::CountingWriteAllAwaiter write_all(std::span<const std::byte> bytes,
                                                           std::size_t* written) noexcept {
     if (written != nullptr) *written = 0;
-    return {output(), bytes, written};
+    return {descriptor(), bytes, written};
   }
   // The pieces in order, as one transfer; those of size zero are skipped. The slices must live until it completes.
   [[nodiscard]] detail::TransferAwaiter<OperationKind::receive_vector> read(std::span<IoSlice> slices) noexcept {

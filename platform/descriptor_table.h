@@ -65,11 +65,18 @@ class DescriptorTable {
     Descriptor& descriptor = slots_.at(id.slot);
     return descriptor.generation == id.generation ? &descriptor : nullptr;
   }
-  // The same, of an id that this table has given out.
+  // The same, of an id that this table has given out; or, after reserve(), of slot 0 in an even generation.
   Descriptor* find_issued(SlotId id) noexcept {
-    GYRE_DCHECK(id.slot < used_ && (id.generation & 1) != 0);
+    GYRE_DCHECK(id.slot < used_ || id.slot == 0);
     Descriptor& descriptor = slots_.at(id.slot);
-    return descriptor.generation == id.generation ? &descriptor : nullptr;
+    return DescriptorTable::id(descriptor).token() == id.token() ? &descriptor : nullptr;
+  }
+  // Makes memory for the first slots. False: there is none.
+  [[nodiscard]] bool reserve() noexcept {
+    if (used_ > 0) return true;
+    if (!slots_.reserve(0)) return false;
+    (new (slots_.place(0)) Descriptor)->generation = 0;
+    return true;
   }
   static SlotId id(const Descriptor& descriptor) noexcept {
     return {descriptor.slot, descriptor.generation};

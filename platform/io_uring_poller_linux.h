@@ -53,6 +53,8 @@ class IoUringPoller final : public Poller {
   void close(Descriptor& descriptor) noexcept override;
   bool start(Operation& operation) noexcept override;
   std::int64_t send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept override;
+  [[gnu::cold]] std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,
+                                         std::int64_t answer) noexcept override;
   void cancel(Operation& operation) noexcept override;
   std::size_t wait(Instant deadline) noexcept override;
   void wake() noexcept override { wake_.wake(); }
@@ -75,8 +77,6 @@ class IoUringPoller final : public Poller {
   InFlight* begin(Operation& operation, std::uint8_t traits) noexcept;
   bool begin_vector(InFlight& record) noexcept;
   bool begin_lent(InFlight& record) noexcept;
-  [[gnu::cold]] std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,
-                                         std::int64_t result) noexcept;
   bool start_close(Operation& operation) noexcept;
   bool answer(Operation& operation, std::int64_t result) noexcept;
   bool needs_poll_first(const Operation& operation) const noexcept;

@@ -116,24 +116,25 @@ std::int64_t IoUringPoller::send_now(Descriptor& descriptor, const void* data, s
   GYRE_DCHECK(size > 0);
   constexpr std::uint16_t excluded = descriptor_closing | descriptor_kind_mask | descriptor_full;
   const bool is_free = (descriptor.state & excluded) == 0 && descriptor.parked_output == nullptr;
-  if (!is_free || draining_) [[unlikely]] return would_block;
+  if (!is_free || draining_) [[unlikely]] return not_tried;
   ++stats_.system_calls;
-  const std::int64_t result = sys::send_once(descriptor.native, data, std::min(size, sys::transfer_max), MSG_DONTWAIT);
-  if (result != static_cast<std::int64_t>(size)) [[unlikely]] return settle_send(descriptor, data, size, result);
   ++stats_.inline_completions;
-  return result;
+  descriptor.bytes_sent += size;
+  return sys::send_once(descriptor.native, data, size, MSG_DONTWAIT);
 }
 
-// The end of a send_now() that did not send all, or failed.
 std::int64_t IoUringPoller::settle_send(Descriptor& descriptor, const void* data, std::size_t size,
-                                        std::int64_t result) noexcept {
+                                        std::int64_t answer) noexcept {
+  if (answer == not_tried) return would_block;
+  descriptor.bytes_sent -= size;
+  std::int64_t result = answer;
   if (result == -EINTR) {
     ++stats_.system_calls;
     result = send_directly(descriptor, data, size);
-  } else if (sys::judged(result) < static_cast<std::int64_t>(std::min(size, sys::transfer_max))) {
+  } else if (sys::judged(result) < static_cast<std::int64_t>(size)) {
     note_sent(descriptor, false);
   }
-  if (result != would_block) ++stats_.inline_completions;
+  if (result == would_block) --stats_.inline_completions;
   return result;
 }
 

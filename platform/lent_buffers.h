@@ -19,19 +19,17 @@ class LentBuffers {
   LentBuffers(std::uint32_t count, std::uint32_t size) noexcept : count_(count), size_(size) {}
 
   std::size_t size() const noexcept { return size_; }  // of one
-  std::uint32_t lent() const noexcept { return lent_; }
+  std::uint32_t lent() const noexcept { return made_ - count_free(); }
 
   // Null if all are lent, or memory is short.
-  [[gnu::always_inline]] void* take() noexcept {
-    if (free_count_ == 0 && !grow()) [[unlikely]] return nullptr;
-    ++lent_;
-    return free_[--free_count_];
-  }
+  void* take() noexcept { return has_free() || grow() ? take_free() : nullptr; }
+  // Whether there is one at hand, and that one.
+  bool has_free() const noexcept { return top_ != free_.get(); }
+  void* take_free() noexcept { return *--top_; }
+
   void give_back(void* buffer) noexcept {
-    GYRE_CHECK_HINT(lent_ > 0, "a buffer came back that was not lent");
-    GYRE_DCHECK(is_mine(buffer));
-    --lent_;
-    free_[free_count_++] = buffer;
+    GYRE_DCHECK(top_ != end_ && is_mine(buffer));
+    *top_++ = buffer;
   }
 
  private:
@@ -39,20 +37,25 @@ class LentBuffers {
 
   std::uint32_t per_chunk() const noexcept { return std::max(1u, (count_ + chunks_max - 1) / chunks_max); }
 
+  std::uint32_t count_free() const noexcept { return static_cast<std::uint32_t>(top_ - free_.get()); }
+
+  // Precondition: none is free.
   [[gnu::cold, gnu::noinline]] bool grow() noexcept {
     if (made_ == count_) return false;
     if (free_ == nullptr) {
       free_.reset(new (std::nothrow) void*[count_]);
+      top_ = free_.get();
       if (free_ == nullptr) return false;
     }
     const std::uint32_t more = std::min(per_chunk(), count_ - made_);
     std::unique_ptr<std::byte[]> chunk(new (std::nothrow) std::byte[std::size_t{more} * size_]);
     if (chunk == nullptr) return false;
     for (std::uint32_t i = more; i-- > 0;) {
-      free_[free_count_++] = chunk.get() + std::size_t{i} * size_;
+      *top_++ = chunk.get() + std::size_t{i} * size_;
     }
     chunks_[chunks_count_++] = std::move(chunk);
     made_ += more;
+    end_ = free_.get() + made_;
     return true;
   }
 
@@ -70,10 +73,11 @@ class LentBuffers {
   const std::uint32_t count_;
   const std::uint32_t size_;
   std::uint32_t made_ = 0;
-  std::uint32_t lent_ = 0;
-  std::uint32_t free_count_ = 0;
   std::uint32_t chunks_count_ = 0;
+  // Those that are free: from free_ up to top_. If all that were made were free, up to end_.
   std::unique_ptr<void*[]> free_;
+  void** top_ = nullptr;
+  void** end_ = nullptr;
   std::array<std::unique_ptr<std::byte[]>, chunks_max> chunks_;
 };
 

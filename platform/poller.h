@@ -73,12 +73,14 @@ namespace gyre {
 // What a poller knows of one descriptor: its slot. The address is stable from attach() to close or detach().
 //
 // The two operations are the usual home of the one request per direction that may be in flight, so that a coroutine
-// that awaits a read need not carry the request in its frame. Whoever owns the descriptor may use them.
+// that awaits a read need not carry the request in its frame. Whoever owns the descriptor may use them, and leaves their
+// flags 0.
 struct Descriptor {
   Operation input;
   Operation output;
 
-  // Bytes since attach(), counted by who takes the results of stream operations (see Stream), not by the poller.
+  // Bytes since attach(), counted by who takes the results of stream operations (see Stream), not by the poller (but for
+  // send_now()).
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
 
@@ -162,9 +164,12 @@ class Poller {
   // Starts `operation`, which must be idle. True: it is done, `result` is set, and `complete` will not be called.
   [[nodiscard]] virtual bool start(Operation& operation) noexcept = 0;
   virtual void cancel(Operation& operation) noexcept = 0;
-  // A send, of at least one byte, that needs no operation: the bytes sent, or a negated errno. would_block: this poller
-  // cannot say, or is busy with one, so an operation is to be started.
+  // A send, of at least one byte, that needs no operation: the bytes sent, or a negated errno. Once all are sent, they are
+  // counted in bytes_sent. Any other answer must be handed to settle_send() at once, which says what has really come of
+  // it. would_block: this poller cannot say, or is busy with one, so an operation is to be started.
   [[nodiscard]] virtual std::int64_t send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept;
+  [[nodiscard]] virtual std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,
+                                                 std::int64_t answer) noexcept;
 
   // Completes operations; sleeps until there is one, `deadline` has passed, or wake() was called. Does not sleep if
   // `deadline` has passed already. Returns the number of completions that it delivered.
@@ -186,6 +191,9 @@ class Poller {
   virtual std::size_t in_flight() const noexcept = 0;  // operations
 
  protected:
+  // What send_now() may tell settle_send(): it has not tried. No system has it as an errno.
+  static constexpr std::int64_t not_tried = INT64_MIN;
+
   Poller() = default;
 };
 

@@ -13,8 +13,8 @@
 namespace gyre {
 namespace {
 
-// No slot has this number.
-constexpr std::uint64_t wake_token = ~std::uint64_t{0};
+// No descriptor has this generation, which is even, and there is memory for this slot.
+constexpr std::uint64_t wake_token = SlotId{0, 0xfffffffe}.token();
 
 constexpr std::uint32_t input_events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 
@@ -30,6 +30,7 @@ class EpollPoller final : public ReadinessPoller {
   EpollPoller(const PollerOptions& options, UniqueFd epoll, UniqueFd wake_fd) noexcept
       : ReadinessPoller(options), epoll_(std::move(epoll)), wake_fd_(std::move(wake_fd)) {}
   ~EpollPoller() override { stop_worker(); }
+  using ReadinessPoller::reserve_slots;
 
   std::string_view name() const noexcept override { return "epoll"; }
   NativeDescriptor native_handle() const noexcept override {
@@ -73,16 +74,30 @@ class EpollPoller final : public ReadinessPoller {
   }
 
   std::size_t serve_fetched() noexcept override {
-    std::size_t events = 0;
-    while (served_ != fetched_ && !is_full()) {
-      const epoll_event& event = events_[served_++];
-      const std::uint64_t token = event.data.u64;
-      if (token == wake_token) [[unlikely]] continue;
-      ++events;
-      serve(SlotId::from_token(token), to_state(event.events));
+    const epoll_event* const begin = events_.data() + served_;
+    const epoll_event* const end = events_.data() + fetched_;
+    const epoll_event* at = begin;
+    std::size_t wakes = 0;
+    std::size_t unusual = 0;
+    for (; at != end && !is_full(); ++at) {
+      if (at->events != EPOLLIN || !serve_usual(SlotId::from_token(at->data.u64))) [[unlikely]] {
+        ++unusual;
+        if (!serve_unusual(*at)) ++wakes;
+      }
     }
+    // Only now: a descriptor that is closed meanwhile counts as closed before the end.
+    served_ = static_cast<std::uint32_t>(at - events_.data());
+    const auto events = static_cast<std::size_t>(at - begin);
+    note_served(events - unusual);
     if (stale_events_ != 0) [[unlikely]] renew();
-    return events;
+    return events - wakes;
+  }
+
+  // False: it is a wake.
+  [[gnu::noinline]] bool serve_unusual(const epoll_event& event) noexcept {
+    if (event.data.u64 == wake_token) return false;
+    serve(SlotId::from_token(event.data.u64), to_state(event.events));
+    return true;
   }
 
   // The eventfd is registered edge-triggered and never read: each write is an edge, whatever the counter says (it would
@@ -141,10 +156,10 @@ Result<std::unique_ptr<Poller>> make_epoll_poller(const PollerOptions& options) 
   if (!wake_fd) return wake_fd.error();
   const std::int64_t added = add_wake(*epoll, *wake_fd);
   if (added < 0) return Error::system(static_cast<std::int32_t>(-added), OperationKind::setup);
-  std::unique_ptr<Poller> poller(
+  std::unique_ptr<EpollPoller> poller(
       new (std::nothrow) EpollPoller(options, std::move(*epoll), std::move(*wake_fd)));
-  if (poller == nullptr) return Error::system(ENOMEM, OperationKind::setup);
-  return poller;
+  if (poller == nullptr || !poller->reserve_slots()) return Error::system(ENOMEM, OperationKind::setup);
+  return std::unique_ptr<Poller>(std::move(poller));
 }
 
 }  // namespace gyre

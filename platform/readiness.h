@@ -45,6 +45,8 @@ class ReadinessPoller : public Poller {
   bool start(Operation& operation) noexcept final;
   void cancel(Operation& operation) noexcept final;
   std::int64_t send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept final;
+  std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,
+                           std::int64_t answer) noexcept final;
   std::size_t wait(Instant deadline) noexcept final;
   void wake() noexcept final;
   // Any thread: ends a sleep, but not wait(), which looks what there is to do and goes on.
@@ -86,10 +88,16 @@ class ReadinessPoller : public Poller {
   virtual void signal() const noexcept = 0;
 
   // An event: `ready` are bits of the state that are set by it. The operation that waits for input is tried at once.
-  // Inside wait() only, as it completes operations. In readiness_serve_posix.h.
+  // Inside wait() only, as it completes operations.
   void serve(SlotId id, std::uint16_t ready) noexcept;
+  // The same where `ready` is may_read, if it is the usual case, which note_served() has to count; else false, and nothing
+  // has happened. In readiness_serve_posix.h.
+  bool serve_usual(SlotId id) noexcept;
+  void note_served(std::size_t usual) noexcept;
   // Whether the running wait() has delivered enough.
   bool is_full() const noexcept { return budget_ <= 0; }
+  // Makes memory for the first slots, so that serve_usual() may be asked for one that nobody has. False: there is none.
+  [[nodiscard]] bool reserve_slots() noexcept { return table_.reserve(); }
   bool has_fetched() const noexcept { return fetched_ != served_; }
 
   // As serve(), but what waits is tried by the next wait().
@@ -166,7 +174,8 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint32_t token_unlent = 4;      // in unlent_
   static constexpr std::uint32_t token_worker = 8;      // with the file worker
   static constexpr std::uint32_t token_connecting = 16; // the system has been asked
-  static constexpr std::uint32_t token_retry = 32;      // counts from here: retries
+  static constexpr std::uint32_t token_usual = 32;      // see serve_usual()
+  static constexpr std::uint32_t token_retry = 64;      // counts from here: retries
 
   // What one wait() delivers at most, in bytes: so little that what a receive has brought into the cache (the kernel's
   // socket, the lent buffer, the frame) is still there when the task that waited for it sends; and so much that a turn of
@@ -221,13 +230,13 @@ class ReadinessPoller : public Poller {
   }
   void run(Operation& operation) noexcept;
   [[gnu::cold]] void settle_receive(Descriptor& descriptor, void* buffer, std::int64_t result) noexcept;
-  [[gnu::cold]] std::int64_t settle_send(Descriptor& descriptor, const void* data, std::size_t size,
-                                         std::int64_t result) noexcept;
   void serve_otherwise(Descriptor& descriptor, std::uint16_t ready) noexcept;
   void run_multishot(Operation& operation) noexcept;
   void finish(Operation& operation, std::int64_t result) noexcept;
   void end(Operation& operation, std::int64_t result) noexcept;
   void take_back(Operation& operation) noexcept;
+  [[gnu::cold]] void lend_to_waiting() noexcept;
+  [[gnu::cold]] static void note_full(Descriptor& descriptor) noexcept;
 
   // readiness_descriptors_posix.cc: the life of a descriptor.
   void forget(Descriptor& descriptor, bool closes) noexcept;
@@ -294,6 +303,7 @@ class ReadinessPoller : public Poller {
   LentBuffers lent_;
   FileWorker worker_;
   std::size_t in_flight_ = 0;
+  std::uint64_t inline_sends_ = 0;  // by send_now(); a system call and an inline completion each
   std::size_t with_worker_ = 0;
   std::size_t delivered_ = 0;  // by the wait() that runs
   std::int64_t budget_ = 0;  // what it may still deliver, in bytes

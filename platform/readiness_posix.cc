@@ -109,44 +109,51 @@ inline void ReadinessPoller::park(Operation& operation, Descriptor& descriptor, 
   if ((descriptor.state & quarantined) != 0) [[unlikely]] restore(descriptor);
 }
 
-// The usual case, short: a receive that has to wait. start_other() does it as well.
+// The usual case, short: a TCP stream that has to wait for bytes in a lent buffer. start_other() does it as well.
 bool ReadinessPoller::start(Operation& operation) noexcept {
   check_thread();
-  const bool receives = operation.kind == OperationKind::receive || operation.kind == OperationKind::receive_lent;
-  if (!receives || !operation.is_idle()) return start_other(operation);
+  const bool is_usual = operation.kind == OperationKind::receive_lent && operation.state == OperationState::idle &&
+                        operation.flags == 0 && operation.token == 0;
+  if (!is_usual) [[unlikely]] return start_other(operation);
   Descriptor& descriptor = *operation.descriptor;
-  const bool must_wait = (descriptor.state & (may_read | quarantined | refusing)) == 0;
+  constexpr std::uint16_t asked = may_read | read_ended | quarantined | refusing | always_ready | classified | byte_stream |
+                                  local_stream | kind_bits;
+  const bool must_wait = (descriptor.state & asked) == (classified | byte_stream);
   if (!must_wait || descriptor.parked_input != nullptr) [[unlikely]] return start_other(operation);
+  operation.kind = OperationKind::receive_lent;  // as it was: with the next three, one store
   operation.state = OperationState::in_flight;
-  operation.token = token_parked;
+  operation.flags = 0;
+  operation.token = token_parked | token_usual;
   ++in_flight_;
   ++descriptor.operations;
   descriptor.parked_input = &operation;
   return false;
 }
 
+void ReadinessPoller::note_full(Descriptor& descriptor) noexcept { descriptor.state |= may_read; }
+
 // The usual case of a send: a socket with room.
 std::int64_t ReadinessPoller::send_now(Descriptor& descriptor, const void* data, std::size_t size) noexcept {
   check_thread();
   GYRE_DCHECK(size > 0);
   constexpr std::uint16_t asked = may_write | refusing | kind_bits;
-  if ((descriptor.state & asked) != may_write || descriptor.parked_output != nullptr) [[unlikely]] return would_block;
-  ++stats_.system_calls;
-  const std::int64_t result = sys::send_once(descriptor.native, data, std::min(size, sys::transfer_max), MSG_DONTWAIT);
-  if (result != static_cast<std::int64_t>(size)) [[unlikely]] return settle_send(descriptor, data, size, result);
-  ++stats_.inline_completions;
-  return result;
+  if ((descriptor.state & asked) != may_write || descriptor.parked_output != nullptr) [[unlikely]] return not_tried;
+  ++inline_sends_;
+  descriptor.bytes_sent += size;
+  return sys::send_once(descriptor.native, data, size, MSG_DONTWAIT);
 }
 
 std::int64_t ReadinessPoller::settle_send(Descriptor& descriptor, const void* data, std::size_t size,
-                                          std::int64_t result) noexcept {
-  const std::size_t most = std::min(size, sys::transfer_max);
+                                          std::int64_t answer) noexcept {
+  if (answer == not_tried) return would_block;
+  descriptor.bytes_sent -= size;
+  std::int64_t result = answer;
   if (result == -EINTR) {
     ++stats_.system_calls;
-    result = sys::send(descriptor.native, data, most, MSG_DONTWAIT);
+    result = sys::send(descriptor.native, data, size, MSG_DONTWAIT);
   }
-  note_written(descriptor, sys::judged(result), most);
-  if (result != -EAGAIN) ++stats_.inline_completions;
+  note_written(descriptor, sys::judged(result), size);
+  if (result == -EAGAIN) --stats_.inline_completions;  // that of inline_sends_
   return result;
 }
 
@@ -351,6 +358,9 @@ void ReadinessPoller::run(Operation& operation) noexcept {
 // Nothing, the end of the stream, or an error, which only the first call is told.
 void ReadinessPoller::settle_receive(Descriptor& descriptor, void* buffer, std::int64_t result) noexcept {
   Operation& operation = *descriptor.parked_input;
+  // As it is no usual one, whatever note_served() will say: but the system call was made.
+  ++in_flight_;
+  --delivered_;
   descriptor.state = static_cast<std::uint16_t>((descriptor.state | may_read) & ~idle_all);
   lent_.give_back(buffer);
   if (result == -EINTR) return run(operation);
@@ -358,6 +368,12 @@ void ReadinessPoller::settle_receive(Descriptor& descriptor, void* buffer, std::
   if (result == -EAGAIN) return;
   operation.buffer = nullptr;
   finish(operation, result);
+}
+
+void ReadinessPoller::serve(SlotId id, std::uint16_t ready) noexcept {
+  Descriptor* const descriptor = table_.find_issued(id);
+  if (descriptor == nullptr) return note_stale();
+  serve_otherwise(*descriptor, ready);
 }
 
 void ReadinessPoller::serve_otherwise(Descriptor& descriptor, std::uint16_t ready) noexcept {
@@ -423,8 +439,11 @@ void ReadinessPoller::take_back(Operation& operation) noexcept {
 
 void ReadinessPoller::give_back(void* buffer) noexcept {
   lent_.give_back(buffer);
+  if (!unlent_.empty()) [[unlikely]] lend_to_waiting();
+}
+
+void ReadinessPoller::lend_to_waiting() noexcept {
   Operation* const operation = unlent_.pop();
-  if (operation == nullptr) return;
   operation->token &= ~token_unlent;
   make_due(*operation);
   if (foreign_loop_) wake();

@@ -20,30 +20,41 @@ namespace gyre {
 }
 
 // Usual is a stream over TCP that waits for bytes in a lent buffer, and there are some. All the rest is done elsewhere, so
-// that this calls nothing but the kernel and whom the operation belongs to.
-[[gnu::always_inline]] inline void ReadinessPoller::serve(SlotId id, std::uint16_t ready) noexcept {
+// that this calls nothing but the kernel and whom the operation belongs to; and who calls this counts for all of them.
+[[gnu::always_inline]] inline bool ReadinessPoller::serve_usual(SlotId id) noexcept {
   Descriptor* const descriptor = table_.find_issued(id);
-  if (descriptor == nullptr) [[unlikely]] return note_stale();
-  Operation* const input = descriptor->parked_input;
-  const std::uint16_t state = descriptor->state;
-  constexpr std::uint16_t asked = classified | byte_stream | local_stream | always_ready | read_ended | kind_bits;
-  const bool is_usual = ready == may_read && input != nullptr && (state & asked) == (classified | byte_stream) &&
-                        input->kind == OperationKind::receive_lent && input->state == OperationState::in_flight &&
-                        input->flags == 0 && input->token == token_parked;
-  if (!is_usual) [[unlikely]] return serve_otherwise(*descriptor, ready);
-  void* const buffer = lent_.take();
-  if (buffer == nullptr) [[unlikely]] return serve_otherwise(*descriptor, ready);
-  ++stats_.system_calls;
-  const std::int64_t result = sys::recv_once(descriptor->native, buffer, lent_.size(), MSG_DONTWAIT);
-  if (result <= 0) [[unlikely]] return settle_receive(*descriptor, buffer, result);
-  const bool is_drained = static_cast<std::size_t>(result) < lent_.size();
-  const auto calm = static_cast<std::uint16_t>(state & ~(may_read | idle_all));
-  descriptor->state = is_drained ? calm : static_cast<std::uint16_t>(calm | may_read);
+  if (descriptor == nullptr) [[unlikely]] return false;
+  Operation& input = descriptor->input;
+  const bool is_usual = input.kind == OperationKind::receive_lent && input.state == OperationState::in_flight &&
+                        input.flags == 0 && input.token == (token_parked | token_usual);
+  if (!is_usual || !lent_.has_free()) [[unlikely]] return false;
+  void* const buffer = lent_.take_free();
+  const std::size_t size = lent_.size();
+  const std::int64_t result = sys::recv_once(descriptor->native, buffer, size, MSG_DONTWAIT);
+  if (result <= 0) [[unlikely]] {
+    settle_receive(*descriptor, buffer, result);
+    return true;
+  }
+  // Less than was asked for is all there was.
+  descriptor->state &= static_cast<std::uint16_t>(~(may_read | idle_all));
+  if (static_cast<std::size_t>(result) == size) [[unlikely]] note_full(*descriptor);
   descriptor->parked_input = nullptr;
   --descriptor->operations;
-  input->buffer = buffer;
-  budget_ -= result;
-  end(*input, result);
+  input.kind = OperationKind::receive_lent;  // as it was: with the next three, one store
+  input.state = OperationState::idle;
+  input.flags = 0;
+  input.token = 0;
+  input.buffer = buffer;
+  input.result = result;
+  budget_ -= result + bytes_per_completion;
+  input.complete(input);
+  return true;
+}
+
+[[gnu::always_inline]] inline void ReadinessPoller::note_served(std::size_t usual) noexcept {
+  stats_.system_calls += usual;
+  in_flight_ -= usual;
+  delivered_ += usual;
 }
 
 }  // namespace gyre

@@ -141,7 +141,8 @@ void ReadinessPoller::shutdown() noexcept {
 PollerStats ReadinessPoller::stats() const noexcept {
   PollerStats all = stats_;
   all.wakes = wakes_.load(std::memory_order_relaxed);
-  all.system_calls += all.wakes;
+  all.system_calls += all.wakes + inline_sends_;
+  all.inline_completions += inline_sends_;
   return all;
 }
 

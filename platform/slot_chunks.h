@@ -1,10 +1,9 @@
 // SlotChunks<Slot>: an array that grows and whose elements never move, as raw memory.
 //
-// Memory comes in chunks, each twice as large as the one before, and is kept until the array dies. What is not used of a
-// chunk is not touched.
+// Memory comes in chunks of 64 slots, kept until the array dies, and a directory of them, which is copied when it grows.
 #pragma once
 
-#include <bit>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,26 +14,26 @@ namespace gyre {
 template <typename Slot>
 class SlotChunks {
  public:
-  // Chunk k holds 64 << k slots, so the directory has a fixed size and never moves.
-  static constexpr std::uint32_t first_chunk_bits = 6;
-  static constexpr std::size_t chunks_max = 26;
-  static constexpr std::uint32_t slots_max = ((1u << chunks_max) - 1) << first_chunk_bits;
+  SlotChunks() noexcept = default;
+  SlotChunks(const SlotChunks&) = delete;
+  SlotChunks& operator=(const SlotChunks&) = delete;
+  ~SlotChunks() {
+    for (std::uint32_t i = 0; i < chunks_; ++i) delete[] directory_[i];
+  }
 
-  // Makes memory for this slot, and so for those before. False: there is none.
+  // Makes memory for this slot. Precondition: there is memory for those before. False: there is none.
   bool reserve(std::uint32_t number) noexcept {
-    if (number >= slots_max) return false;
-    const std::uint32_t chunk = chunk_of(number);
-    if (chunks_[chunk] == nullptr) {
-      chunks_[chunk].reset(new (std::nothrow) Place[std::size_t{1} << (first_chunk_bits + chunk)]);
-    }
-    return chunks_[chunk] != nullptr;
+    const std::uint32_t chunk = number / chunk_size;
+    if (chunk < chunks_) return true;
+    if (chunks_ == room_ && !grow_directory()) return false;
+    auto* const fresh = new (std::nothrow) Place[chunk_size];
+    if (fresh == nullptr) return false;
+    directory_[chunks_++] = fresh;
+    return true;
   }
 
   // Must have been reserved. Nothing has been constructed there, unless the caller has.
-  void* place(std::uint32_t number) noexcept {
-    const std::uint32_t chunk = chunk_of(number);
-    return chunks_[chunk][number - (((1u << chunk) - 1) << first_chunk_bits)].bytes;
-  }
+  void* place(std::uint32_t number) noexcept { return directory_[number / chunk_size][number % chunk_size].bytes; }
   Slot& at(std::uint32_t number) noexcept { return *std::launder(static_cast<Slot*>(place(number))); }
 
  private:
@@ -42,12 +41,21 @@ class SlotChunks {
     alignas(Slot) std::byte bytes[sizeof(Slot)];
   };
 
-  // 0 for the first 64 slots, 1 for the next 128, ...
-  static std::uint32_t chunk_of(std::uint32_t number) noexcept {
-    return static_cast<std::uint32_t>(std::bit_width((number >> first_chunk_bits) + 1)) - 1;
+  static constexpr std::uint32_t chunk_size = 64;
+
+  bool grow_directory() noexcept {
+    const std::uint32_t room = std::max(8u, 2 * room_);
+    std::unique_ptr<Place*[]> larger(new (std::nothrow) Place*[room]);
+    if (larger == nullptr) return false;
+    std::copy_n(directory_.get(), chunks_, larger.get());
+    directory_ = std::move(larger);
+    room_ = room;
+    return true;
   }
 
-  std::unique_ptr<Place[]> chunks_[chunks_max];
+  std::unique_ptr<Place*[]> directory_;
+  std::uint32_t chunks_ = 0;
+  std::uint32_t room_ = 0;  // in the directory
 };
 
 }  // namespace gyre

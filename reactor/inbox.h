@@ -55,9 +55,11 @@ class BasicInbox {
     wakes_done_.fetch_add(1, std::memory_order_release);
   }
 
+  // Whether take() has anything to do: there are messages, or the owner counts as asleep.
+  bool has_changed() const noexcept { return head_.load(std::memory_order_relaxed) != nullptr; }
   // All messages so far, oldest first; null if there are none. The owner counts as awake from here on.
   Message* take() noexcept {
-    if (head_.load(std::memory_order_relaxed) == nullptr) return nullptr;
+    if (!has_changed()) return nullptr;
     return in_order(note(head_.exchange(nullptr, std::memory_order_acquire)));
   }
 

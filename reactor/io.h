@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include <gyre/platform/poller.h>
 #include <gyre/platform/result.h>
@@ -16,20 +17,20 @@ namespace detail {
 
 // That of the reactor which runs `task`; also where nothing runs, as in a completion.
 inline Poller& poller_of(const TaskContext& task) noexcept {
-  return static_cast<Reactor*>(task.scheduler().host())->poller();
+  return *task.scheduler().poller();
 }
 
 // That of the reactor which runs the current task. Must be called inside a task of one.
 inline Poller& current_poller() noexcept {
-  GYRE_DCHECK(thread_state.scheduler != nullptr && thread_state.scheduler->host() != nullptr);
-  return static_cast<Reactor*>(thread_state.scheduler->host())->poller();
+  GYRE_DCHECK(thread_state.poller != nullptr);
+  return *thread_state.poller;
 }
 
 // What a task waits in that waits for an operation.
 extern const WaitKind operation_wait;
 
 // Awaiter: task() gives the task that start_operation() has noted by begin_wait(task); take(operation, result) keeps the
-// result. It must be kept there, and then: when the task runs, the descriptor may have been closed by another one, and
+// result instead. It must be kept there, and then: when the task runs, the descriptor may have been closed by another one, and
 // the slot that held the operation may be the next descriptor's.
 template <typename Awaiter>
 void complete_operation(Operation& operation) noexcept {
@@ -39,7 +40,20 @@ void complete_operation(Operation& operation) noexcept {
   task.end_wait();
 }
 
+// What was started is done already, though the current task has been made to wait for it. False: it goes on at once.
+template <typename Awaiter>
+[[gnu::noinline]] bool take_at_once() noexcept {
+  TaskContext& task = *thread_state.current;
+  const Operation& operation = *static_cast<Operation*>(std::exchange(task.leaf, nullptr));
+  static_cast<Awaiter*>(operation.owner)->take(operation, operation.result);
+  if (may_continue()) return false;
+  // Always ready: others first.
+  thread_state.scheduler->ready(task.frame);
+  return true;
+}
+
 // Starts `operation` for the task that is about to suspend as `frame`. False: go on at once, the result is there.
+// The task waits before the operation is started, so that nothing has to be kept for afterwards.
 template <typename Awaiter>
 inline bool start_operation(Awaiter& awaiter, Operation& operation, TaskContext& task, void* frame) noexcept {
   if (task.cancel_requested()) [[unlikely]] {
@@ -48,15 +62,9 @@ inline bool start_operation(Awaiter& awaiter, Operation& operation, TaskContext&
   }
   operation.complete = complete_operation<Awaiter>;
   operation.owner = &awaiter;
-  if (current_poller().start(operation)) [[unlikely]] {
-    awaiter.take(operation, operation.result);
-    if (may_continue()) return false;
-    // Always ready: others first.
-    thread_state.scheduler->ready(frame);
-    return true;
-  }
   awaiter.begin_wait(task);
   task.wait_in(&operation, operation_wait, frame);
+  if (current_poller().start(operation)) [[unlikely]] return take_at_once<Awaiter>();
   return true;
 }
 

@@ -14,8 +14,9 @@ namespace gyre {
 
 namespace {
 
-SchedulerOptions hosted(SchedulerOptions options, Reactor* host) noexcept {
+SchedulerOptions hosted(SchedulerOptions options, Reactor* host, Poller* poller) noexcept {
   options.host = host;
+  options.poller = poller;
   return options;
 }
 
@@ -43,7 +44,7 @@ Reactor::Reactor(ReactorOptions&& options, std::unique_ptr<Poller> poller, std::
       poller_(std::move(poller)),
       poller_reason_(reason),
       scheduler_(options_.clock != nullptr ? *options_.clock : steady_clock(),
-                 hosted(options_.scheduler, this)),
+                 hosted(options_.scheduler, this, poller_.get())),
       fork_generation_(gyre::fork_generation()),
       mailbox_(std::make_shared<Mailbox>()),
       remote_(mailbox_) {
@@ -79,6 +80,7 @@ void Reactor::run() {
 bool Reactor::run_once(Instant deadline) {
   GYRE_CHECK_HINT(begin_run(), "run_once() inside a task, or after shutdown");
   running_ = true;
+  scheduler_.update_now();
   const bool worked = turn(deadline, {never_done, nullptr});
   running_ = false;
   return worked;
@@ -86,6 +88,7 @@ bool Reactor::run_once(Instant deadline) {
 
 bool Reactor::run_turns(const Until& done) {
   running_ = true;
+  scheduler_.update_now();
   bool stopped = false;
   while (!done() && !stopped) {
     // A stop that came before the first turn still lets that one happen.
@@ -96,25 +99,36 @@ bool Reactor::run_turns(const Until& done) {
   return done();
 }
 
+// The clock is read when the wait is over, and before timers that there are; whoever calls has read it just now.
 bool Reactor::turn(Instant deadline, const Until& done) {
   GYRE_CHECK_HINT(!is_forked(), "a Reactor of the parent is used in a forked child: make one there");
+  scheduler_.claim_thread();
   ++stats_.turns;
-  drain_inbox();
-  const Instant until =
-      scheduler_.has_ready() ? scheduler_.update_now() + options_.time_per_turn : never;
-  // When stop() has been called, what is ready now still runs, but not what that makes ready.
-  std::size_t at_most = options_.tasks_per_turn;
-  if (stop_.load(std::memory_order_relaxed)) at_most = std::min(at_most, scheduler_.count_ready());
-  const std::size_t ran = scheduler_.run_ready(at_most, until);
-  stats_.tasks_run += ran;
-  scheduler_.update_now();
-  const std::size_t fired = scheduler_.fire_timers();
-  stats_.timers_fired += fired;
+  if (taken_in_ != nullptr || mailbox_->inbox.has_changed()) drain_inbox();
+  std::size_t ran = 0;
+  if (scheduler_.has_ready()) {
+    // When stop() has been called, what is ready now still runs, but not what that makes ready.
+    std::size_t at_most = options_.tasks_per_turn;
+    if (stop_.load(std::memory_order_relaxed)) at_most = std::min(at_most, scheduler_.count_ready());
+    ran = scheduler_.run_ready(at_most, scheduler_.now() + options_.time_per_turn);
+    stats_.tasks_run += ran;
+  }
+  std::size_t fired = 0;
+  if (!scheduler_.timers().empty()) {
+    scheduler_.update_now();
+    fired = scheduler_.fire_timers();
+    stats_.timers_fired += fired;
+  }
 
   Instant wait_until = Instant();
   if (!scheduler_.has_ready() && taken_in_ == nullptr && !done() && !stop_.load(std::memory_order_relaxed) &&
       mailbox_->inbox.fall_asleep()) {
-    wait_until = next_timer_wake();
+    if (!scheduler_.timers().empty()) {
+      wait_until = next_timer_wake();
+    } else {
+      wait_until = never;
+      timers_before_wait_ = stats_.timers_fired;
+    }
     if (deadline < wait_until) wait_until = deadline;
     if (options_.on_idle != nullptr && ran + fired == 0) options_.on_idle(options_.hook_owner);
   }
@@ -148,6 +162,10 @@ Instant Reactor::next_timer_wake() noexcept {
 // Bounded, or a thread that posts faster than this one delivers would keep tasks, timers and I/O waiting for ever.
 void Reactor::drain_inbox() noexcept {
   if (taken_in_ == nullptr) taken_in_ = mailbox_->inbox.take();
+  if (taken_in_ != nullptr) deliver_messages();
+}
+
+void Reactor::deliver_messages() noexcept {
   for (std::uint32_t i = 0; i < options_.tasks_per_turn && taken_in_ != nullptr; ++i) {
     Inbox::Message* const message = std::exchange(taken_in_, taken_in_->next);
     ++stats_.posts;
@@ -182,6 +200,7 @@ void Reactor::shutdown() {
 
 void Reactor::run_last_tasks(Instant give_up) {
   running_ = true;
+  scheduler_.update_now();
   while (scheduler_.tasks() != 0 && clock().now() < give_up) {
     turn(give_up, {no_tasks, &scheduler_});
   }

@@ -171,6 +171,7 @@ class Reactor {
   // When the next timer shall wake the loop.
   Instant next_timer_wake() noexcept;
   void drain_inbox() noexcept;
+  [[gnu::noinline]] void deliver_messages() noexcept;
   // Aborts if they have not ended by then.
   void run_last_tasks(Instant give_up);
   void close_generators();

@@ -6,10 +6,12 @@
 // cancelled scope covers the task and no shield lies between.
 #pragma once
 
+#include <bit>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <source_location>
 #include <string_view>
 
 #include <gyre/platform/error.h>
@@ -87,25 +89,20 @@ static_assert(sizeof(TaskContext) <= 64);
 
 namespace detail {
 
-// Where a coroutine waits: file and line in one word, so that it fits where the result will be. (A
-// std::source_location as a default argument costs g++ 12 two more words of every frame.)
+// Where a coroutine waits, in one word, so that it fits where the result will be.
 class AwaitPlace {
  public:
   AwaitPlace() noexcept = default;
-  AwaitPlace(const char* file, std::uint32_t line) noexcept
-      : bits_(reinterpret_cast<std::uintptr_t>(file) << line_bits | (line & line_max)) {}
+  // Of GYRE_CALLERS_PLACE().
+  explicit AwaitPlace(const void* place) noexcept : place_(place) {}
 
-  const char* file() const noexcept {
-    return reinterpret_cast<const char*>(static_cast<std::uintptr_t>(bits_ >> line_bits));
-  }
-  std::uint32_t line() const noexcept { return static_cast<std::uint32_t>(bits_ & line_max); }
+  const char* file() const noexcept { return place_ != nullptr ? location().file_name() : "?"; }
+  std::uint32_t line() const noexcept { return place_ != nullptr ? location().line() : 0; }
 
  private:
-  // User-space addresses have 48 bits at most on the systems that Gyre runs on.
-  static constexpr int line_bits = 16;
-  static constexpr std::uint64_t line_max = 0xffff;
+  std::source_location location() const noexcept { return std::bit_cast<std::source_location>(place_); }
 
-  std::uint64_t bits_ = 0;
+  const void* place_ = nullptr;
 };
 
 // What stands in front of a root frame.

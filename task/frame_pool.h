@@ -17,6 +17,7 @@
 
 namespace gyre {
 
+class Poller;
 class Scheduler;
 class TaskContext;
 
@@ -48,6 +49,8 @@ struct ThreadState {
   // The task that runs on this thread, and who runs it; null between tasks.
   TaskContext* current = nullptr;
   Scheduler* scheduler = nullptr;
+  // The poller beside that scheduler; null if it has none.
+  Poller* poller = nullptr;
   // Frames allocated and freed so far on this thread, and the last that was allocated; kept in builds with debug checks
   // only.
   std::uint64_t frames_allocated = 0;

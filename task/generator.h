@@ -34,6 +34,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/compiler.h>
 #include <gyre/platform/result.h>
 #include <gyre/task/context.h>
 #include <gyre/task/frame_pool.h>
@@ -72,9 +73,8 @@ class GeneratorPromiseBase : public PromiseBase {
 
   // As that of a Task.
   template <typename Awaitable>
-  auto await_transform(Awaitable&& awaitable, const char* file = __builtin_FILE(),
-                       std::uint32_t line = __builtin_LINE()) noexcept {
-    waits_at_ = AwaitPlace(file, line);
+  auto await_transform(Awaitable&& awaitable, const void* place = GYRE_CALLERS_PLACE()) noexcept {
+    waits_at_ = AwaitPlace(place);
     if constexpr (requires { static_cast<Awaitable&&>(awaitable).operator co_await(); }) {
       return static_cast<Awaitable&&>(awaitable).operator co_await();
     } else {

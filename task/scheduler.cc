@@ -63,20 +63,21 @@ std::size_t Scheduler::run_ready(std::size_t at_most, Instant until) noexcept {
   constexpr std::size_t clock_every = 64;
   detail::ThreadState& thread = detail::thread_state;
   Scheduler* const outer = std::exchange(thread.scheduler, this);
+  Poller* const outer_poller = std::exchange(thread.poller, options_.poller);
   thread.transfers_left = options_.transfers_max;
   stack_base_ = GYRE_FRAME_ADDRESS();
   slices_left_ = slices_max;
-  if (owner_ == nullptr) owner_ = &thread;
-  check_thread();
+  claim_thread();
   const bool watched = options_.slow_step > Duration::zero();
   std::size_t left = at_most;
   while (left != 0 && !ready_.empty()) {
     const std::size_t chunk = left < clock_every ? left : clock_every;
     left -= chunk - (watched ? run_chunk<true>(chunk) : run_chunk<false>(chunk));
-    if (until != never && left != 0 && clock_.now() >= until) break;
+    if (until != never && left != 0 && !ready_.empty() && clock_.now() >= until) break;
   }
   thread.current = nullptr;
   thread.scheduler = outer;
+  thread.poller = outer_poller;
   return at_most - left;
 }
 
@@ -160,10 +161,12 @@ bool Scheduler::has_deep_stack() const noexcept {
 void Scheduler::run_nested(void* frame) noexcept {
   TaskContext* const outer = detail::thread_state.current;
   Scheduler* const outer_scheduler = std::exchange(detail::thread_state.scheduler, this);
+  Poller* const outer_poller = std::exchange(detail::thread_state.poller, options_.poller);
   ++nested_;
   run_frame(frame);
   --nested_;
   detail::thread_state.scheduler = outer_scheduler;
+  detail::thread_state.poller = outer_poller;
   detail::thread_state.current = outer;
 }
 

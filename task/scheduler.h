@@ -54,6 +54,8 @@ struct SchedulerOptions {
   void (*on_slow_step)(void* owner, const SlowStep& step) noexcept = nullptr;
   // Whoever runs this scheduler; a Reactor finds itself from a task by it.
   void* host = nullptr;
+  // That of the host: its tasks find it without asking for the host.
+  Poller* poller = nullptr;
 };
 
 namespace detail {
@@ -83,6 +85,14 @@ class Scheduler {
     GYRE_DCHECK(owner_ == nullptr || owner_ == &detail::thread_state);
   }
 
+  // Debug builds: from now on this thread runs it, and no other.
+  void claim_thread() noexcept {
+    if constexpr (debug_checks) {
+      if (owner_ == nullptr) owner_ = &detail::thread_state;
+      check_thread();
+    }
+  }
+
   // Runs ready frames, in the order of their queueing, until none is left or `at_most` have run. Stops early once the
   // clock has passed `until`. Returns the number of frames run.
   std::size_t run_ready(std::size_t at_most, Instant until = never) noexcept;
@@ -98,6 +108,7 @@ class Scheduler {
   Instant update_now() noexcept { return now_ = clock_.now(); }
   Clock& clock() noexcept { return clock_; }
   void* host() const noexcept { return options_.host; }
+  Poller* poller() const noexcept { return options_.poller; }
   TimerQueue& timers() noexcept { return timers_; }
 
   // Live tasks: spawned or detached, and not yet finished.
@@ -163,7 +174,7 @@ class Scheduler {
   std::uint32_t last_id_ = 0;
   std::uint32_t last_ended_ = 0;
 
-  const detail::ThreadState* owner_ = nullptr;  // the thread that ran it first
+  const detail::ThreadState* owner_ = nullptr;  // debug builds: the thread that ran it first
   Clock& clock_;
   CancelScope* expired_ = nullptr;  // a list, first to last
   CancelScope** last_expired_ = &expired_;

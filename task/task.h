@@ -19,6 +19,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/compiler.h>
 #include <gyre/platform/result.h>
 #include <gyre/task/context.h>
 #include <gyre/task/frame_pool.h>
@@ -155,9 +156,8 @@ class TaskPromiseCommon : public PromiseBase {
   // Every await passes here, and leaves its place for dump_tasks(). What comes back is always a value: g++ 12 copies an
   // awaiter that it is given a reference to.
   template <typename Awaitable>
-  auto await_transform(Awaitable&& awaitable, const char* file = __builtin_FILE(),
-                       std::uint32_t line = __builtin_LINE()) noexcept {
-    slot_.waits_at = AwaitPlace(file, line);
+  auto await_transform(Awaitable&& awaitable, const void* place = GYRE_CALLERS_PLACE()) noexcept {
+    slot_.waits_at = AwaitPlace(place);
     if constexpr (requires { static_cast<Awaitable&&>(awaitable).operator co_await(); }) {
       return static_cast<Awaitable&&>(awaitable).operator co_await();
     } else {
@@ -225,8 +225,7 @@ class TaskPromiseCommon : public PromiseBase {
 template <typename T>
 class TaskPromise final : public TaskPromiseCommon<T> {
  public:
-  Task<T> get_return_object(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE(),
-                            const char* name = __builtin_FUNCTION()) noexcept;
+  Task<T> get_return_object(const void* place = GYRE_CALLERS_PLACE(), const char* name = __builtin_FUNCTION()) noexcept;
   static Task<T> get_return_object_on_allocation_failure();
 
   template <typename U = T>
@@ -243,8 +242,7 @@ class TaskPromise final : public TaskPromiseCommon<T> {
 template <>
 class TaskPromise<void> final : public TaskPromiseCommon<void> {
  public:
-  Task<void> get_return_object(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE(),
-                               const char* name = __builtin_FUNCTION()) noexcept;
+  Task<void> get_return_object(const void* place = GYRE_CALLERS_PLACE(), const char* name = __builtin_FUNCTION()) noexcept;
   static Task<void> get_return_object_on_allocation_failure();
 
   void return_void() noexcept { set_state(has_value); }
@@ -335,21 +333,20 @@ class [[nodiscard]] TaskAwaiter {
 };
 
 template <typename T>
-Task<T> TaskPromise<T>::get_return_object(const char* file, std::uint32_t line, const char* name) noexcept {
+Task<T> TaskPromise<T>::get_return_object(const void* place, const char* name) noexcept {
   const auto frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
   TaskPromise::check_frame(frame.address());
-  this->note_creation(AwaitPlace(file, line), name);
+  this->note_creation(AwaitPlace(place), name);
   return Task<T>(frame);
 }
 template <typename T>
 Task<T> TaskPromise<T>::get_return_object_on_allocation_failure() {
   out_of_frame_memory();
 }
-inline Task<void> TaskPromise<void>::get_return_object(const char* file, std::uint32_t line,
-                                                       const char* name) noexcept {
+inline Task<void> TaskPromise<void>::get_return_object(const void* place, const char* name) noexcept {
   const auto frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
   check_frame(frame.address());
-  note_creation(AwaitPlace(file, line), name);
+  note_creation(AwaitPlace(place), name);
   return Task<void>(frame);
 }
 inline Task<void> TaskPromise<void>::get_return_object_on_allocation_failure() {

@@ -71,22 +71,29 @@ TimerQueue::Position TimerQueue::first_slot() const noexcept {
 
 Instant TimerQueue::next_deadline() noexcept {
   GYRE_DCHECK(!firing_);
+  const Instant next = earliest();
+  not_before_ = key_of(next);
+  return next;
+}
+
+Instant TimerQueue::earliest() noexcept {
   if (!is_empty(fresh_)) add_to_current(fresh_);
   if (!is_empty(current_)) return timer_of(current_.next).deadline_;
   if (levels_occupied_ == 0) return never;
 
   const Position first = first_slot();
   Link* const head = &slots_[first.level][first.slot];
-  Instant earliest = never;
+  Instant of_slot = never;
   Link* link = head->next;
   for (int i = 0; link != head && i < scan_max; ++i, link = link->next) {
-    earliest = std::min(earliest, timer_of(link).deadline_);
+    of_slot = std::min(of_slot, timer_of(link).deadline_);
   }
-  return link == head ? earliest : instant_of(first.begin);
+  return link == head ? of_slot : instant_of(first.begin);
 }
 
-std::size_t TimerQueue::fire_due(Instant now_instant, std::size_t at_most) noexcept {
+std::size_t TimerQueue::fire_what_may_be_due(Instant now_instant, std::size_t at_most) noexcept {
   GYRE_CHECK_HINT(!firing_, "fire_due inside a timer");
+  not_before_ = 0;  // nobody knows until next_deadline() looks
   // The key of `never` itself is never due.
   const std::uint64_t now = std::min(key_of(now_instant), key_of(never) - 1);
   if (!is_empty(fresh_)) add_to_current(fresh_);

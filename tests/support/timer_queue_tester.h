@@ -26,6 +26,7 @@ struct TimerQueueTester {
         return testing::AssertionFailure() << "current_ holds what is ahead of the cursor";
       }
       before = key;
+      if (key < queue.not_before_) return testing::AssertionFailure() << "would not fire in time";
     }
     std::uint32_t levels = 0;
     for (int level = 0; level < TimerQueue::levels_count; ++level) {
@@ -39,6 +40,7 @@ struct TimerQueueTester {
         levels |= std::uint32_t{1} << level;
         for (const auto* link = head.next; link != &head; link = link->next) {
           const std::uint64_t key = key_of(link);
+          if (key < queue.not_before_) return testing::AssertionFailure() << "would not fire in time";
           const int top = 63 - std::countl_zero(key ^ queue.cursor_);
           if (key <= (queue.cursor_ | TimerQueue::tick_mask) || (top - 10) / 6 != level ||
               static_cast<int>(key >> (10 + 6 * level) & 63) != slot) {
