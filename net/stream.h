@@ -165,8 +165,8 @@ class [[nodiscard]] WriteAllAwaiter {
   static const WaitKind wait_kind;
 
   Descriptor* descriptor_;  // null: the handle was not open
-  const std::byte* data_;  // not sent yet, so many bytes
-  std::size_t left_;
+  const std::byte* data_;  // what is not sent yet
+  std::size_t left_;       // bytes of it
   union {
     bool others_first_;     // before await_suspend()
     TaskContext* task_;     // while the operation is in flight

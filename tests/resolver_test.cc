@@ -111,12 +111,21 @@ Task<void> of_other_family() {
 
 TEST_P(ResolverTest, AddressOfTheOtherFamilyIsAnError) { EXPECT_TRUE(run(of_other_family())); }
 
+// A label of `size` letters behind so many of 63. (By append: g++ 12 sees overflows in sums of strings.)
+std::string behind_long_labels(int labels, std::size_t size) {
+  std::string name;
+  for (int i = 0; i < labels; ++i) name.append(63, 'a').append(1, '.');
+  name.append(size, 'a');
+  return name;
+}
+
 Task<void> no_names() {
+  const std::string long_label = behind_long_labels(0, 64);
   const std::string with_nul("a\0b", 3);
   for (const std::string& host :
        {std::string(), std::string("."), std::string(254, 'a'), with_nul, std::string("a b"), std::string("bad..name"),
         std::string(".example"), std::string("example.."), std::string("line\n"), std::string("http/x"), std::string("me@host"),
-        std::string("a%b"), std::string("[name]"), std::string(64, 'a') + ".example"}) {
+        std::string("a%b"), std::string("[name]"), long_label}) {
     const Result<std::vector<Endpoint>> answer = co_await resolve(host, 80);
     EXPECT_EQ(error_of(answer), Errc::malformed) << host;
     EXPECT_EQ(error_of(answer).operation(), OperationKind::resolve);
@@ -135,13 +144,13 @@ TEST_P(ResolverTest, AddressInAZoneThatIsNotHereSaysSo) { EXPECT_TRUE(run(in_no_
 TEST_P(ResolverTest, WhatCanBeNoNameIsMalformed) { EXPECT_TRUE(run(no_names())); }
 
 TEST(HostNameTest, IsMadeOfLabels) {
-  for (const std::string& name : {std::string("localhost"), std::string("example.test."), std::string("127.1"), std::string("_odd-1.Example"),
-                                  std::string("\xe2\x98\x83.example"), std::string(63, 'a') + ".example"}) {
+  for (const char* name : {"localhost", "example.test.", "127.1", "_odd-1.Example", "\xe2\x98\x83.example"}) {
     EXPECT_TRUE(is_host_name(name)) << name;
   }
-  const std::string long_label = std::string(63, 'a') + '.';
-  EXPECT_TRUE(is_host_name(long_label + long_label + long_label + std::string(61, 'a')));
-  EXPECT_FALSE(is_host_name(long_label + long_label + long_label + std::string(62, 'a')));
+  EXPECT_TRUE(is_host_name(behind_long_labels(0, 63)));
+  EXPECT_FALSE(is_host_name(behind_long_labels(0, 64)));
+  EXPECT_TRUE(is_host_name(behind_long_labels(3, 61)));
+  EXPECT_FALSE(is_host_name(behind_long_labels(3, 62)));
   for (const char* name : {"", ".", "..", ".a", "a..b", "a..", "a b", "a\tb", "a\n", "http://a/", "a/b", "me@a", "a%b", "[a]", "a:80", "a\x7f"}) {
     EXPECT_FALSE(is_host_name(name)) << name;
   }
