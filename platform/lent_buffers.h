@@ -28,9 +28,20 @@ class LentBuffers {
   void* take_free() noexcept { return *--top_; }
 
   void give_back(void* buffer) noexcept {
-    GYRE_DCHECK(top_ != end_ && is_mine(buffer));
+    GYRE_CHECK_HINT(top_ != end_, "a buffer came back that was not lent");
+    GYRE_DCHECK(is_mine(buffer));
     *top_++ = buffer;
   }
+  // The same with one comparison for two: false, and nothing has happened, if it was not lent, or after watch().
+  [[nodiscard]] bool try_give_back(void* buffer) noexcept {
+    if (top_ >= limit_) [[unlikely]] return false;
+    GYRE_DCHECK(is_mine(buffer));
+    *top_++ = buffer;
+    return true;
+  }
+  // Somebody waits for a buffer; nobody does any more.
+  void watch() noexcept { limit_ = free_.get(); }
+  void unwatch() noexcept { limit_ = end_; }
 
  private:
   static constexpr std::uint32_t chunks_max = 16;
@@ -55,7 +66,9 @@ class LentBuffers {
     }
     chunks_[chunks_count_++] = std::move(chunk);
     made_ += more;
+    const bool is_watched = limit_ != end_;
     end_ = free_.get() + made_;
+    if (!is_watched) limit_ = end_;
     return true;
   }
 
@@ -78,6 +91,7 @@ class LentBuffers {
   std::unique_ptr<void*[]> free_;
   void** top_ = nullptr;
   void** end_ = nullptr;
+  void** limit_ = nullptr;  // of try_give_back(): end_, or free_ while watched
   std::array<std::unique_ptr<std::byte[]>, chunks_max> chunks_;
 };
 

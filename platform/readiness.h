@@ -235,7 +235,7 @@ class ReadinessPoller : public Poller {
   void finish(Operation& operation, std::int64_t result) noexcept;
   void end(Operation& operation, std::int64_t result) noexcept;
   void take_back(Operation& operation) noexcept;
-  [[gnu::cold]] void lend_to_waiting() noexcept;
+  [[gnu::cold]] void give_back_otherwise(void* buffer) noexcept;
   [[gnu::cold]] static void note_full(Descriptor& descriptor) noexcept;
 
   // readiness_descriptors_posix.cc: the life of a descriptor.

@@ -206,6 +206,7 @@ inline std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Desc
     if (lent_.lent() == 0) return -ENOMEM;
     operation.token |= token_unlent;
     unlent_.push(operation);
+    lent_.watch();
     return -EAGAIN;  // may_read stays: there may be data, only no place for them
   }
   const std::int64_t result = receive_some(descriptor, buffer, lent_.size(), false);
@@ -438,12 +439,14 @@ void ReadinessPoller::take_back(Operation& operation) noexcept {
 // --- Lent buffers ----------------------------------------------------------------------------------------------------
 
 void ReadinessPoller::give_back(void* buffer) noexcept {
-  lent_.give_back(buffer);
-  if (!unlent_.empty()) [[unlikely]] lend_to_waiting();
+  if (!lent_.try_give_back(buffer)) [[unlikely]] give_back_otherwise(buffer);
 }
 
-void ReadinessPoller::lend_to_waiting() noexcept {
+void ReadinessPoller::give_back_otherwise(void* buffer) noexcept {
+  lent_.give_back(buffer);
   Operation* const operation = unlent_.pop();
+  if (unlent_.empty()) lent_.unwatch();
+  if (operation == nullptr) return;
   operation->token &= ~token_unlent;
   make_due(*operation);
   if (foreign_loop_) wake();

@@ -354,6 +354,19 @@ TEST_P(PollerLentTest, BufferMayBeGivenBackAfterItsDescriptorWasClosed) {
   io_->give_back(receive);
 }
 
+TEST_P(PollerLentTest, BufferThatComesBackTwiceAborts) {
+  open_with_buffers(1, 64);
+  Pair pair = unix_pair();
+  Request& receive = io_->make(OperationKind::receive_lent, &io_->attach(std::move(pair.near)));
+  receive.keep_lent = true;
+  io_->start(receive);
+  write_all(pair.far, "once");
+  ASSERT_EQ(io_->finish(receive), 4);
+  void* const buffer = receive.lent[0];
+  io_->give_back(receive);
+  EXPECT_DEATH_IF_SUPPORTED(io_->poller().give_back(buffer), "not lent");
+}
+
 // --- Inside a foreign loop -------------------------------------------------------------------------------------------
 
 bool polls_readable(Poller& poller, int limit_ms) {
