@@ -19,6 +19,7 @@
 namespace gyre::test {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 class PollerPosixTest : public PollerFixture {
@@ -171,12 +172,25 @@ TEST_P(PollerPosixTest, SignalsDoNotEndAWaitEarly) {
 
 Poller* poller_of_handler = nullptr;
 
+// While it lives, SIGUSR1 wakes the poller.
+class WakeBySignal {
+ public:
+  explicit WakeBySignal(Poller& poller) {
+    poller_of_handler = &poller;
+    struct ::sigaction handler = {};
+    handler.sa_handler = [](int) { poller_of_handler->wake(); };
+    ::sigaction(SIGUSR1, &handler, &old_);
+  }
+  WakeBySignal(const WakeBySignal&) = delete;
+  WakeBySignal& operator=(const WakeBySignal&) = delete;
+  ~WakeBySignal() { ::sigaction(SIGUSR1, &old_, nullptr); }
+
+ private:
+  struct ::sigaction old_ = {};
+};
+
 TEST_P(PollerPosixTest, WakeInASignalHandlerEndsASleep) {
-  poller_of_handler = &io_->poller();
-  struct ::sigaction handler = {};
-  handler.sa_handler = [](int) { poller_of_handler->wake(); };
-  struct ::sigaction old;
-  ::sigaction(SIGUSR1, &handler, &old);
+  const WakeBySignal handler(io_->poller());
   io_->expect_foreign_wakes();
   const pthread_t self = ::pthread_self();
   for (int i = 0; i < 20; ++i) {
@@ -186,7 +200,27 @@ TEST_P(PollerPosixTest, WakeInASignalHandlerEndsASleep) {
     EXPECT_LT(steady_clock().now(), limit);
     other.join();
   }
-  ::sigaction(SIGUSR1, &old, nullptr);
+}
+
+TEST_P(PollerPosixTest, WakeInASignalHandlerMayInterruptAWaitAnywhere) {
+  const WakeBySignal handler(io_->poller());
+  io_->expect_foreign_wakes();
+  const pthread_t self = ::pthread_self();
+  std::atomic<bool> is_done = false;
+  std::thread other([&] {
+    for (int i = 0; i < 2'000; ++i) {
+      ::pthread_kill(self, SIGUSR1);
+      std::this_thread::yield();
+    }
+    is_done = true;
+  });
+  // A sleep, so that a wake is a system call.
+  while (!is_done) io_->poller().wait(steady_clock().now() + microseconds(20));
+  other.join();
+  io_->poller().wake();
+  const Instant limit = steady_clock().now() + PollerDriver::time_limit;
+  io_->turn_until(limit);
+  EXPECT_LT(steady_clock().now(), limit);
 }
 
 TEST_P(PollerPosixTest, SendFileLeavesTheFilesPosition) {

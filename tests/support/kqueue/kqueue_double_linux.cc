@@ -20,6 +20,7 @@
 //   11   EVFILT_USER: an identifier of its own kind, triggered by             `is_triggered`, and a bell in every queue
 //        NOTE_TRIGGER, from any thread
 //   12   a queue is not inherited by fork                                     it is; do not use it there
+//   13   a call may be made in a signal handler (kevent is a system call)     no signal is handled while `queues` are locked
 // It reports more than a kernel: each edge of a descriptor is reported for whichever of its two filters is ready then.
 #include <sys/epoll.h>
 #include <sys/event.h>
@@ -30,6 +31,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -63,13 +65,33 @@ struct Queue {
 const int bell = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 constexpr std::uint64_t bell_data = ~std::uint64_t{0};
 
-std::mutex mutex;
+// Row 13: no signal is handled by the thread that holds it, as the handler may trigger an event.
+class KernelLock {
+ public:
+  KernelLock() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    mutex_.lock();
+  }
+  KernelLock(const KernelLock&) = delete;
+  KernelLock& operator=(const KernelLock&) = delete;
+  ~KernelLock() {
+    mutex_.unlock();
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  static inline std::mutex mutex_;
+  sigset_t before_;
+};
+
 std::map<int, Queue>& queues() {
   static std::map<int, Queue> all;
   return all;
 }
 
-// What the tests want to fail; under the mutex.
+// What the tests want to fail; under the lock.
 struct Refusals {
   int filter = 0;
   int error = 0;
@@ -202,7 +224,7 @@ void report_triggered(Queue& queue, Answers& answers) {
 
 // Row 6, row 7. False: the call fails with errno.
 bool make_changes(int epoll, const struct kevent* changes, int count, Answers& answers) {
-  const std::lock_guard lock(mutex);
+  const KernelLock lock;
   Queue& queue = queues()[epoll];
   for (int i = 0; i < count; ++i) {
     const int error = apply(epoll, queue, changes[i]);
@@ -224,7 +246,7 @@ bool make_changes(int epoll, const struct kevent* changes, int count, Answers& a
 constexpr int batch_max = 64;
 
 void collect(int epoll, const epoll_event* seen, int count, Answers& answers) {
-  const std::lock_guard lock(mutex);
+  const KernelLock lock;
   Queue& queue = queues()[epoll];
   for (int i = 0; i < count; ++i) {
     if (seen[i].data.u64 != bell_data) report(queue, seen[i], answers);
@@ -250,7 +272,7 @@ int wait(int epoll, epoll_event* seen, int room, std::int64_t limit_ns) {
 }  // namespace
 
 void gyre::test::refuse_registrations(int filter, int error, int count) {
-  const std::lock_guard lock(mutex);
+  const KernelLock lock;
   refusals = {filter, error, count};
 }
 
@@ -266,7 +288,7 @@ extern "C" int kqueue() {
     errno = error;
     return -1;
   }
-  const std::lock_guard lock(mutex);
+  const KernelLock lock;
   queues()[epoll] = Queue();
   return epoll;
 }
