@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <gyre/platform/check.h>
+#include <gyre/platform/unique_fd.h>
 
 namespace gyre::sys {
 namespace {
@@ -174,7 +175,11 @@ Fault consult(long number, const Site& site) noexcept {
 
 void distort(OperationKind kind, std::int32_t& result, std::uint32_t& flags) noexcept {
   FaultPlan* const plan = installed_plan();
-  if (plan != nullptr) plan->distort(kind, result, flags);
+  if (plan == nullptr) return;
+  const std::int32_t real = result;
+  plan->distort(kind, result, flags);
+  const bool made_descriptor = (kind == OperationKind::accept || kind == OperationKind::open_file) && real >= 0;
+  if (made_descriptor && result < 0) const UniqueFd unheard_of(real);
 }
 
 }  // namespace detail

@@ -50,7 +50,8 @@ struct FaultRule {
   static constexpr std::uint64_t sticky = ~std::uint64_t{0};
 };
 
-// As a rule, for completions that an io_uring poller reaps: the kernel's answer is replaced before the poller sees it.
+// As a rule, for completions that an io_uring poller reaps: the kernel's answer is replaced before the poller sees it. A
+// descriptor that an error replaces is closed.
 struct CompletionRule {
   OperationKind kind = OperationKind::none;  // none: any
   std::uint64_t first = 1;
