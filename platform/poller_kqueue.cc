@@ -3,6 +3,9 @@
 //
 // EV_EOF says that no more will come, not that nothing is left: the end is what a read of 0 says, and an error what the
 // call itself answers.
+//
+// What the kernel refuses to register (for want of memory, mostly) is asked for again every other call; the calls in between
+// leave it out and wait a little, since a call with a refused change returns at once.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -27,6 +30,9 @@ static_assert(sizeof(void*) == sizeof(std::uint64_t), "a token must fit into uda
 // No slot has this number. The wake-up's identifier is its filter's own: descriptors of the same number are another's.
 constexpr std::uint64_t wake_token = ~std::uint64_t{0};
 constexpr std::uintptr_t wake_ident = 0;
+
+// What has been refused is tried again after so long, or after the next event.
+constexpr Duration retry_interval = std::chrono::milliseconds(10);
 
 void* to_udata(std::uint64_t token) noexcept { return reinterpret_cast<void*>(token); }
 std::uint64_t to_token(const Event& event) noexcept { return reinterpret_cast<std::uint64_t>(event.udata); }
@@ -69,6 +75,7 @@ class KqueuePoller final : public ReadinessPoller {
  protected:
   std::int64_t watch(Descriptor& descriptor) noexcept override {
     if (changes_count_ + 2 > changes_.size()) make_changes();
+    if (changes_count_ + 2 > changes_.size()) return -ENOMEM;  // they have been refused
     const auto ident = static_cast<std::uintptr_t>(descriptor.native);
     const std::uint64_t token = DescriptorTable::id(descriptor).token();
     add(change(ident, EVFILT_READ, EV_ADD | EV_CLEAR, token));
@@ -82,7 +89,8 @@ class KqueuePoller final : public ReadinessPoller {
   // be another's by then.
   void unwatch(Descriptor& descriptor, bool closes) noexcept override {
     const std::uint64_t token = DescriptorTable::id(descriptor).token();
-    const bool is_unknown = drop_changes(token) && !has_refused_;
+    const bool has_refused = refused_count_ > 0;  // then the other half of it may be registered
+    const bool is_unknown = drop_changes(token) && !has_refused;
     if (closes || is_unknown) return;
     const auto ident = static_cast<std::uintptr_t>(descriptor.native);
     const Event changes[] = {change(ident, EVFILT_READ, EV_DELETE | EV_RECEIPT, token),
@@ -94,15 +102,9 @@ class KqueuePoller final : public ReadinessPoller {
   }
 
   std::size_t fetch(Duration timeout) noexcept override {
-    // What memory was too short for is tried again before long.
-    if (has_refused_) timeout = std::min<Duration>(timeout, std::chrono::milliseconds(10));
-    has_refused_ = false;
-    const std::size_t made = std::exchange(changes_count_, 0);
-    const std::int64_t count = sys::kevent(queue_.get(), changes_.data(), static_cast<int>(made), events_.data(),
-                                           static_cast<int>(events_.size()), timeout);
-    if (count == -ENOMEM) refuse(made);
-    if (count == -EINTR) ++stats_.interrupted_waits;
-    return take(count);
+    const std::size_t left_out = std::exchange(pauses_, false) ? refused_count_ : 0;
+    if (left_out > 0) timeout = std::min(timeout, retry_interval);
+    return exchange(left_out, timeout);
   }
 
   void signal() const noexcept override {
@@ -118,66 +120,79 @@ class KqueuePoller final : public ReadinessPoller {
   // Whether there were any.
   bool drop_changes(std::uint64_t token) noexcept {
     std::size_t kept = 0;
+    std::size_t refused = 0;
     for (std::size_t i = 0; i < changes_count_; ++i) {
-      if (to_token(changes_[i]) != token) changes_[kept++] = changes_[i];
+      if (to_token(changes_[i]) == token) continue;
+      if (i < refused_count_) ++refused;
+      changes_[kept++] = changes_[i];
     }
+    refused_count_ = refused;
     return std::exchange(changes_count_, kept) != kept;
   }
 
-  // All of them stay to be made; that the first ones have been does no harm.
-  void refuse(std::size_t count) noexcept {
-    changes_count_ = count;
-    has_refused_ = true;
+  // Makes the changes but the first `left_out`, and waits. Returns the number of events.
+  std::size_t exchange(std::size_t left_out, Duration timeout) noexcept {
+    const std::size_t made = changes_count_ - left_out;
+    changes_count_ = refused_count_ = left_out;
+    const std::int64_t count = sys::kevent(queue_.get(), changes_.data() + left_out, static_cast<int>(made), events_.data(),
+                                           static_cast<int>(events_.size()), timeout);
+    if (count == -ENOMEM && made > 0) {
+      // All of them stay to be made; that the first ones have been does no harm.
+      changes_count_ = refused_count_ = left_out + made;
+      pauses_ = true;
+    }
+    if (count == -EINTR) ++stats_.interrupted_waits;
+    return take(count);
   }
 
   // Hands over what has been collected, without waiting; events that come with the answer count, too.
   void make_changes() noexcept {
     if (changes_count_ == 0) return;
     ++stats_.system_calls;
-    (void)fetch(Duration::zero());
-    // Out of memory: the newest registrations must not overwrite what still has to be made.
-    GYRE_CHECK_HINT(changes_count_ + 2 <= changes_.size(), "the system has no memory for more descriptors");
+    pauses_ = false;
+    (void)exchange(0, Duration::zero());
   }
 
-  // Returns the number of events, without the wake-up's.
+  // Returns the number of events, without the wake-up's and refusals.
   std::size_t take(std::int64_t count) noexcept {
     std::size_t events = 0;
     for (std::int64_t i = 0; i < count; ++i) {
       const Event& event = events_[static_cast<std::size_t>(i)];
       if (to_token(event) == wake_token) continue;
-      ++events;
       if ((event.flags & EV_ERROR) != 0) [[unlikely]] {
         on_refusal(event);
       } else {
+        ++events;
         on_event(SlotId::from_token(to_token(event)), to_state(event));
       }
     }
     return events;
   }
 
-  // A registration that failed. ENOMEM: once more, later. Otherwise the descriptor cannot be watched, so it counts as ready for
-  // ever, and its calls tell what is wrong with it.
-  void on_refusal(const Event& event) noexcept {
-    const bool is_registration = (event.flags & EV_ADD) != 0;
-    if (!is_registration) return;
-    if (event.data == ENOMEM && changes_count_ < changes_.size()) {
-      add(change(event.ident, event.filter, EV_ADD | EV_CLEAR, to_token(event)));
-      has_refused_ = true;
-      return;
-    }
-    on_event(SlotId::from_token(to_token(event)), may_read | read_ended | may_write | write_ended);
+  // A registration that failed: once more, later. ENOMEM: nothing is lost by waiting. Otherwise the descriptor may be one that
+  // cannot be watched (a device without a filter, a pipe whose other end is closed): then it counts as ready as often as it is
+  // refused, and its calls tell what there is, or what is wrong with it.
+  void on_refusal(const Event& refused) noexcept {
+    const SlotId id = SlotId::from_token(to_token(refused));
+    if (refused.data != ENOMEM) on_event(id, refused.filter == EVFILT_READ ? may_read : may_write);
+    if (!is_watched(id)) return;  // by now it brings nothing but idle events, and has been taken out
+    // There is room: it has been taken out of the same array, and only refusals were put back since.
+    add(change(refused.ident, refused.filter, EV_ADD | EV_CLEAR, to_token(refused)));
+    refused_count_ = changes_count_;
+    pauses_ = true;
   }
 
+  // Of output, the end needs not be remembered: every later call fails with it.
   static std::uint16_t to_state(const Event& event) noexcept {
-    const bool ended = (event.flags & EV_EOF) != 0;
-    if (event.filter == EVFILT_READ) return static_cast<std::uint16_t>(ended ? may_read | read_ended : may_read);
-    return static_cast<std::uint16_t>(ended ? may_write | write_ended : may_write);
+    if (event.filter == EVFILT_WRITE) return may_write;
+    return static_cast<std::uint16_t>((event.flags & EV_EOF) != 0 ? may_read | read_ended : may_read);
   }
 
   const UniqueFd queue_;
   bool hands_over_at_once_ = false;
-  bool has_refused_ = false;
-  std::size_t changes_count_ = 0;
+  bool pauses_ = false;            // the next call leaves out what has been refused
+  std::size_t changes_count_ = 0;  // to be made
+  std::size_t refused_count_ = 0;  // the first ones of them, which have been refused before
   std::array<Event, 256> changes_;
   std::array<Event, 256> events_;
 };

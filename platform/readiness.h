@@ -128,6 +128,11 @@ class ReadinessPoller : public Poller {
       if (is_watched(descriptor)) visit(descriptor);
     });
   }
+  // Whether there is such a descriptor, and it is registered, or about to be.
+  bool is_watched(SlotId id) noexcept {
+    const Descriptor* const descriptor = table_.find(id);
+    return descriptor != nullptr && is_watched(*descriptor);
+  }
   std::size_t attached() const noexcept { return table_.size(); }
   bool is_in_foreign_loop() const noexcept { return foreign_loop_; }
   // An event of a descriptor that was closed, whose open file lives on elsewhere; or that was closed after the event had been

@@ -167,6 +167,26 @@ TEST_F(KqueuePollerTest, EndWithUnreadDataGivesTheDataFirst) {
   EXPECT_EQ(io_->finish(io_->receive(near, 4)), 0);
 }
 
+// That the reader is gone comes as EV_EOF of the output filter, and nothing else tells it.
+TEST_F(KqueuePollerTest, WriterWhoseReaderIsGoneFailsFromThenOn) {
+  for (const OperationKind kind : {OperationKind::send, OperationKind::writable}) {
+    Pipe pipe = pipe_pair();
+    Descriptor& near = io_->attach(std::move(pipe.write_end), DescriptorKind::stream);
+    Request& blocked = io_->blocked_send(near);
+    if (kind == OperationKind::writable) {
+      io_->cancel(blocked);
+      io_->settle();
+    }
+    Request& waiting = kind == OperationKind::send ? blocked : io_->plain(kind, near);
+    io_->settle();
+    EXPECT_FALSE(waiting.done());
+    pipe.read_end.reset();
+    EXPECT_EQ(io_->finish(waiting), kind == OperationKind::send ? -EPIPE : 0);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(io_->finish(io_->send(near, "to nobody")), -EPIPE);
+    EXPECT_EQ(io_->finish(io_->plain(OperationKind::writable, near)), 0);
+  }
+}
+
 TEST_F(KqueuePollerTest, EventsOfAClosedDescriptorAreNotThoseOfTheNextWithItsNumber) {
   Pair old = unix_pair();
   Pair next = unix_pair();

@@ -9,8 +9,8 @@
 //        left to be read
 //    5   EVFILT_WRITE: EV_EOF once the reader is gone; of a socket also       EPOLLERR, EPOLLHUP
 //        after a failed connect
-//    6   a change that fails is an event with EV_ERROR and the errno, if     as it says; else the call fails with it
-//        there is room, else the call fails with that errno
+//    6   a change that fails is an event with EV_ERROR and the errno, if     as it says, else the call fails with it; FreeBSD
+//        there is room, else the call fails with that errno                  leaves no other flag, so neither does this
 //    7   EV_RECEIPT: every change is answered so, with 0 for success;         as it says
 //        pending events are not retrieved
 //    8   EV_DELETE of what is not registered: ENOENT; bad descriptor: EBADF   as it says
@@ -235,7 +235,7 @@ bool make_changes(int epoll, const struct kevent* changes, int count, Answers& a
       continue;
     }
     struct kevent answer = changes[i];
-    answer.flags |= EV_ERROR;
+    answer.flags = EV_ERROR;
     answer.data = error;
     answers.push(answer);
   }
