@@ -1,6 +1,8 @@
 // What is kqueue's own: what the events of its kernel look like, and what the poller makes of them. On Linux the kernel is
 // a double (tests/support/kqueue).
+#include <poll.h>
 #include <sys/event.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -128,6 +130,66 @@ TEST_F(KqueueTest, TriggerOfAnotherThreadEndsAnEndlessSleep) {
   std::thread other([&] { EXPECT_EQ(::kevent(queue(), &wake, 1, nullptr, 0, &at_once_), 0); });
   EXPECT_EQ(::kevent(queue(), nullptr, 0, events_.data(), 8, nullptr), 1);
   other.join();
+}
+
+// A process that ends once its pipe is closed.
+struct Child {
+  explicit Child(Pipe& pipe) : id(::fork()) {
+    if (id != 0) return;
+    pipe.write_end.reset();
+    pollfd end{.fd = raw(pipe.read_end), .events = POLLIN, .revents = 0};
+    (void)::poll(&end, 1, -1);
+    ::_exit(0);
+  }
+  void reap() const {
+    while (::waitpid(id, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  const pid_t id;
+};
+
+TEST_F(KqueueTest, EndOfAProcessIsOneEventAndMakesTheQueueReadable) {
+  Pipe pipe = pipe_pair();
+  const Child child(pipe);
+  ASSERT_GT(child.id, 0);
+  Event watch{};
+  watch.ident = static_cast<std::uintptr_t>(child.id);
+  watch.filter = EVFILT_PROC;
+  watch.flags = EV_ADD;
+  watch.fflags = NOTE_EXIT;
+  EXPECT_EQ(apply(watch), 0);
+  pollfd readable{.fd = queue(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&readable, 1, 0), 0);
+  EXPECT_EQ(fetch(), 0);
+  pipe.write_end.reset();
+  EXPECT_TRUE(becomes_readable(queue()));
+  ASSERT_EQ(fetch(), 1);
+  EXPECT_EQ(events_[0].ident, static_cast<std::uintptr_t>(child.id));
+  EXPECT_EQ(events_[0].filter, EVFILT_PROC);
+  EXPECT_NE(events_[0].fflags & NOTE_EXIT, 0u);
+  EXPECT_EQ(fetch(), 0);
+  child.reap();
+}
+
+// macOS does not know it any more, FreeBSD reports its end at once.
+TEST_F(KqueueTest, ProcessThatHasEndedCannotBeWaitedForInVain) {
+  Pipe pipe = pipe_pair();
+  const Child child(pipe);
+  ASSERT_GT(child.id, 0);
+  pipe.write_end.reset();
+  siginfo_t end{};
+  while (::waitid(P_PID, static_cast<id_t>(child.id), &end, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+  }
+  Event watch{};
+  watch.ident = static_cast<std::uintptr_t>(child.id);
+  watch.filter = EVFILT_PROC;
+  watch.flags = EV_ADD;
+  watch.fflags = NOTE_EXIT;
+  const int result = apply(watch);
+  EXPECT_TRUE(result == 0 ? fetch() == 1 : errno == ESRCH) << result << ", errno " << errno;
+  child.reap();
+  EXPECT_EQ(apply(watch), -1);
+  EXPECT_EQ(errno, ESRCH);
 }
 
 // The poller on top of them.

@@ -21,7 +21,14 @@
 //        NOTE_TRIGGER, from any thread
 //   12   a queue is not inherited by fork                                     it is; do not use it there
 //   13   a call may be made in a signal handler (kevent is a system call)     no signal is handled while `queues` are locked
+//   14   EVFILT_PROC with NOTE_EXIT: one event at the process's end, with     alone in its queue, which becomes a pidfd by that; it
+//        its status in `data`; ESRCH if there is none, on macOS also if it     stays readable after the event; `data` is 0
+//        has ended and not been reaped
+//   15   a queue with events polls readable                                   as it says; with EVFILT_USER also once after a trigger
+//                                                                             of another queue's
 // It reports more than a kernel: each edge of a descriptor is reported for whichever of its two filters is ready then.
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/event.h>
 #include <sys/eventfd.h>
@@ -58,10 +65,11 @@ struct Queue {
   std::map<std::pair<std::uintptr_t, int>, Note> notes;
   std::map<std::uintptr_t, Told> told;
   std::uint32_t last_serial = 0;
+  bool is_pidfd = false;  // row 14
 };
 
-// What is in every queue, so that a trigger ends a sleep; it wakes all of them. Open from the start, so that no test
-// finds a descriptor that it does not know.
+// What is in every queue with an EVFILT_USER, so that a trigger ends a sleep; it wakes all of them. Open from the start, so
+// that no test finds a descriptor that it does not know.
 const int bell = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 constexpr std::uint64_t bell_data = ~std::uint64_t{0};
 
@@ -126,7 +134,37 @@ int update(int epoll, Queue& queue, std::uintptr_t ident) {
   return 0;
 }
 
+// Row 11. 0 or an errno.
+int add_bell(int epoll) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = bell_data;
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, bell, &event) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+bool has_ended(int pidfd) {
+  pollfd entry{.fd = pidfd, .events = POLLIN, .revents = 0};
+  return ::poll(&entry, 1, 0) > 0;
+}
+
+// Row 14. The queue's number is the pidfd's from now on, so that whoever closes it closes all there is. 0 or an errno.
+int add_process(int number, Queue& queue, const struct kevent& change) {
+  if (!queue.notes.empty() || queue.is_pidfd || change.fflags != NOTE_EXIT) return EINVAL;
+  constexpr long number_pidfd_open = 434;
+  const int pidfd = static_cast<int>(::syscall(number_pidfd_open, static_cast<pid_t>(change.ident), 0));
+  if (pidfd < 0) return errno;
+  int error = has_ended(pidfd) ? ESRCH : 0;
+  if (error == 0 && ::dup3(pidfd, number, O_CLOEXEC) < 0) error = errno;
+  ::close(pidfd);
+  if (error != 0) return error;
+  queue.notes[{change.ident, EVFILT_PROC}] = {change.flags, change.udata, false};
+  queue.is_pidfd = true;
+  return 0;
+}
+
 int add(int epoll, Queue& queue, const struct kevent& change) {
+  if (change.filter == EVFILT_PROC) return add_process(epoll, queue, change);
+  if (queue.is_pidfd) return EINVAL;
   const bool is_user = change.filter == EVFILT_USER;
   if (!is_user && change.filter != EVFILT_READ && change.filter != EVFILT_WRITE) return EINVAL;
   if ((change.flags & EV_CLEAR) == 0) return EINVAL;  // row 2
@@ -139,7 +177,7 @@ int add(int epoll, Queue& queue, const struct kevent& change) {
   Note& note = queue.notes[key];
   note.flags = change.flags;
   note.udata = change.udata;
-  if (is_user) return 0;
+  if (is_user) return add_bell(epoll);
   const int error = update(epoll, queue, change.ident);
   if (error != 0 && is_new) queue.notes.erase(key);
   return error;
@@ -154,7 +192,7 @@ int apply(int epoll, Queue& queue, const struct kevent& change) {
     return ENOENT;
   } else if ((change.flags & EV_DELETE) != 0) {
     queue.notes.erase({change.ident, change.filter});
-    return change.filter == EVFILT_USER ? 0 : update(epoll, queue, change.ident);
+    return change.filter == EVFILT_USER || change.filter == EVFILT_PROC ? 0 : update(epoll, queue, change.ident);
   }
   if (change.filter == EVFILT_USER && (change.fflags & NOTE_TRIGGER) != 0) {
     find(queue, change.ident, change.filter)->is_triggered = true;
@@ -242,6 +280,11 @@ bool make_changes(int epoll, const struct kevent* changes, int count, Answers& a
   return true;
 }
 
+bool is_pidfd(int number) {
+  const KernelLock lock;
+  return queues()[number].is_pidfd;
+}
+
 // Both filters of each descriptor must find room.
 constexpr int batch_max = 64;
 
@@ -252,6 +295,20 @@ void collect(int epoll, const epoll_event* seen, int count, Answers& answers) {
     if (seen[i].data.u64 != bell_data) report(queue, seen[i], answers);
   }
   report_triggered(queue, answers);
+}
+
+// Row 14.
+void collect_process(int pidfd, Answers& answers) {
+  if (!has_ended(pidfd)) return;
+  const KernelLock lock;
+  Queue& queue = queues()[pidfd];
+  if (queue.notes.empty()) return;
+  const auto& [key, note] = *queue.notes.begin();
+  struct kevent event = event_of(key.first, EVFILT_PROC, note);
+  event.flags |= EV_EOF | EV_ONESHOT;
+  event.fflags = NOTE_EXIT;
+  answers.push(event);
+  queue.notes.clear();
 }
 
 std::int64_t now_ns() {
@@ -279,15 +336,6 @@ void gyre::test::refuse_registrations(int filter, int error, int count) {
 extern "C" int kqueue() {
   const int epoll = ::epoll_create1(0);
   if (epoll < 0) return -1;
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  event.data.u64 = bell_data;
-  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, bell, &event) < 0) {
-    const int error = errno;
-    ::close(epoll);
-    errno = error;
-    return -1;
-  }
   const KernelLock lock;
   queues()[epoll] = Queue();
   return epoll;
@@ -298,6 +346,11 @@ extern "C" int kevent(int queue, const struct kevent* changes, int changes_count
   Answers answers{events, events_max};
   if (!make_changes(queue, changes, changes_count, answers)) return -1;
   if (answers.count > 0 || events_max == 0) return answers.count;  // row 7
+  if (is_pidfd(queue)) {
+    // Nobody waits in such a queue: it is polled.
+    collect_process(queue, answers);
+    return answers.count;
+  }
   const std::int64_t limit =
       timeout == nullptr ? -1 : std::int64_t{timeout->tv_sec} * 1'000'000'000 + timeout->tv_nsec;
   const std::int64_t end = limit < 0 ? 0 : now_ns() + limit;

@@ -17,6 +17,7 @@ struct kevent {
 
 inline constexpr int EVFILT_READ = -1;
 inline constexpr int EVFILT_WRITE = -2;
+inline constexpr int EVFILT_PROC = -5;
 inline constexpr int EVFILT_USER = -10;
 
 inline constexpr unsigned EV_ADD = 0x0001;
@@ -29,6 +30,7 @@ inline constexpr unsigned EV_RECEIPT = 0x0040;
 inline constexpr unsigned EV_ERROR = 0x4000;
 inline constexpr unsigned EV_EOF = 0x8000;
 
+inline constexpr unsigned NOTE_EXIT = 0x80000000;
 inline constexpr unsigned NOTE_TRIGGER = 0x01000000;
 
 extern "C" {
