@@ -18,7 +18,7 @@ std::size_t ring_bytes(std::uint32_t count) noexcept { return count * sizeof(uri
 }  // namespace
 
 ProvidedBuffers::~ProvidedBuffers() {
-  if (ring_ != nullptr) sys::munmap(ring_, ring_bytes(count_));
+  if (pages_ != nullptr) sys::munmap(pages_, ring_bytes(count_));
   if (memory_ != nullptr) sys::munmap(memory_, std::size_t{count_} << stride_bits_);
 }
 
@@ -48,7 +48,7 @@ Result<void> ProvidedBuffers::open(IoUringRing& ring, std::uint32_t count, std::
       registration.entries = count;
       registration.group = group;
       if (ring.register_with(uring::register_pbuf_ring, &registration, 1) >= 0) {
-        ring_ = static_cast<uring::ProvidedBuffer*>(*pages);
+        pages_ = ring_ = static_cast<uring::ProvidedBuffer*>(*pages);
       } else {
         sys::munmap(*pages, ring_bytes(count));  // then without
       }
@@ -59,12 +59,17 @@ Result<void> ProvidedBuffers::open(IoUringRing& ring, std::uint32_t count, std::
 }
 
 void ProvidedBuffers::withdraw(IoUringRing& ring) noexcept {
-  if (ring_ == nullptr) return;
+  if (pages_ == nullptr) return;
   uring::RegisterBufferRing registration{};
   registration.group = group;
   ring.register_with(uring::unregister_pbuf_ring, &registration, 1);
-  sys::munmap(ring_, ring_bytes(count_));
-  ring_ = nullptr;
+  sys::munmap(pages_, ring_bytes(count_));
+  pages_ = ring_ = nullptr;
+}
+
+void ProvidedBuffers::provide_kept() noexcept {
+  ring_ = pages_;
+  while (free_count_ > 0) provide(free_[--free_count_]);
 }
 
 void* ProvidedBuffers::take() noexcept {

@@ -3,6 +3,9 @@
 // Where the kernel has buffer rings (5.19) it picks the buffer itself when data arrive; elsewhere the poller takes one
 // when a socket has become readable. Either way a connection that waits owns no buffer.
 //
+// The kernel gives a buffer to whoever has data first. Once somebody had to go without, what comes back is kept, and given out
+// in turn, until nobody waits any more.
+//
 // Invariant: a buffer is either lent (is_lent_[number]) or free; free ones are the kernel's, or on free_.
 #pragma once
 
@@ -37,7 +40,16 @@ class ProvidedBuffers {
   // Whether the kernel picks: then completions bring numbers for lend(), else take() is for us to call.
   bool kernel_picks() const noexcept { return ring_ != nullptr; }
   std::uint32_t size() const noexcept { return size_; }
-  std::uint32_t available() const noexcept { return count_ - lent_; }
+  // Free buffers that take() can give out, and at most so many that the kernel can.
+  std::uint32_t at_hand() const noexcept { return free_count_; }
+  std::uint32_t with_kernel() const noexcept { return count_ - lent_ - free_count_; }
+
+  // From now on buffers that come back are kept for take(); until hand_over(), which gives them to the kernel if it picks.
+  // Precondition: the kernel has none.
+  void keep() noexcept { ring_ = nullptr; }
+  void hand_over() noexcept {
+    if (ring_ != pages_) [[unlikely]] provide_kept();
+  }
 
   // The buffer that the kernel has picked; it is lent from now on.
   void* lend(std::uint16_t number) noexcept {
@@ -75,6 +87,8 @@ class ProvidedBuffers {
     std::atomic_ref<std::uint16_t>(ring_[0].reserved).store(tail_, std::memory_order_release);
   }
 
+  void provide_kept() noexcept;
+
   std::byte* memory_ = nullptr;
   std::uint32_t stride_bits_ = 0;  // from one buffer to the next: `size_`, rounded up to a power of two
   std::uint32_t count_ = 0;
@@ -82,7 +96,8 @@ class ProvidedBuffers {
   std::uint32_t lent_ = 0;
   std::unique_ptr<bool[]> is_lent_;
 
-  uring::ProvidedBuffer* ring_ = nullptr;  // shared with the kernel, which reads up to the tail
+  uring::ProvidedBuffer* pages_ = nullptr;  // shared with the kernel, which reads up to the tail
+  uring::ProvidedBuffer* ring_ = nullptr;   // the same, or null while buffers are kept
   std::uint16_t tail_ = 0;
 
   std::unique_ptr<std::uint16_t[]> free_;  // without a ring: a stack, so that a warm buffer is used again

@@ -193,9 +193,8 @@ void IoUringPoller::on_lent(InFlight& record, std::int64_t result, std::uint32_t
     if (has_buffer) buffers_.give_back(buffer);
     operation.buffer = nullptr;
     if (result == -ENOBUFS && operation.state != OperationState::cancelling) {
-      record.stage = Stage::starved;
-      starved_.push_back(record);
-      return;
+      if (buffers_.with_kernel() > 0) return go_on(record);  // come back meanwhile; or their completions are yet to be seen
+      return starve(record);
     }
     if (result == -ENOBUFS) result = -ECANCELED;
     return finish(record, result);
@@ -207,16 +206,26 @@ void IoUringPoller::on_lent(InFlight& record, std::int64_t result, std::uint32_t
   deliver(record, result, true);
 }
 
+// There are data, and no buffer for them. Who waits so is served in turn: see feed_starved().
+void IoUringPoller::starve(InFlight& record) noexcept {
+  buffers_.keep();
+  record.stage = Stage::starved;
+  starved_.push_back(record);
+}
+
+void IoUringPoller::feed_starved() noexcept {
+  while (can_feed() && !is_full()) receive_into(*starved_.pop_front(), buffers_.take());
+}
+
 // Where the kernel does not pick the buffers: the descriptor has become readable.
 void IoUringPoller::receive_into_pool(InFlight& record) noexcept {
+  if (!starved_.empty() || buffers_.at_hand() == 0) return starve(record);
+  receive_into(record, buffers_.take());
+}
+
+void IoUringPoller::receive_into(InFlight& record, void* buffer) noexcept {
   Operation& operation = *record.operation;
   Descriptor& descriptor = *operation.descriptor;
-  void* const buffer = buffers_.take();
-  if (buffer == nullptr) {
-    record.stage = Stage::starved;
-    starved_.push_back(record);
-    return;
-  }
   std::int64_t result = 0;
   ++stats_.system_calls;
   if (kind_of(descriptor) == DescriptorKind::socket) {

@@ -108,7 +108,11 @@ class IoUringPoller final : public Poller {
   void on_accepted(InFlight& record, std::int64_t result, bool more) noexcept;
   void on_lent(InFlight& record, std::int64_t result, std::uint32_t flags) noexcept;
   void try_again_after_poll(InFlight& record) noexcept;
+  void starve(InFlight& record) noexcept;
+  bool can_feed() const noexcept { return !starved_.empty() && buffers_.at_hand() > 0; }
+  void feed_starved() noexcept;
   void receive_into_pool(InFlight& record) noexcept;
+  void receive_into(InFlight& record, void* buffer) noexcept;
   void go_on(InFlight& record) noexcept;
   void finish_transfer(InFlight& record, Operation*& side, std::int64_t result) noexcept;
   void deliver(InFlight& record, std::int64_t result, bool more) noexcept;

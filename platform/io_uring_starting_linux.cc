@@ -324,10 +324,7 @@ void IoUringPoller::refill() noexcept {
     unlink(*record);
     fill(*entry, *record);
   }
-  // As many as there are buffers: each has data for one.
-  for (std::uint32_t i = buffers_.available(); i > 0 && !starved_.empty(); --i) {
-    go_on(*starved_.pop_front());
-  }
+  if (starved_.empty()) buffers_.hand_over();
 }
 
 void IoUringPoller::arm_wake() noexcept {

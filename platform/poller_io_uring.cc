@@ -157,7 +157,7 @@ std::size_t IoUringPoller::wait(Instant deadline) noexcept {
   for (bool first = true;; first = false) {
     refill();
     bool woken = wake_.take();
-    const bool is_idle = !woken && ready_.empty() && !ring_.has_completions();
+    const bool is_idle = !woken && ready_.empty() && !can_feed() && !ring_.has_completions();
     Duration patience = Duration::zero();
     if (is_idle) patience = deadline == never ? Duration::max() : deadline - clock_.now();
     if (patience > Duration::zero() && pending_.empty() && cancels_.empty()) {
@@ -172,6 +172,7 @@ std::size_t IoUringPoller::wait(Instant deadline) noexcept {
     }
     // Each alone may fill every wait, so what is ready goes first every other time.
     if ((stats_.waits & 1) != 0) deliver_ready();
+    feed_starved();
     reap();
     deliver_ready();
     if (delivered_ > 0 || woken || (is_idle && patience <= Duration::zero())) break;
@@ -240,7 +241,8 @@ void IoUringPoller::fail_queued(std::int32_t error) noexcept {
 void IoUringPoller::prepare_for_foreign_loop() noexcept {
   refill();
   if (ring_.entries_waiting() > 0 && ring_.is_bound()) ring_.submit();
-  const bool may_sleep = ready_.empty() && pending_.empty() && cancels_.empty() && wake_.prepare_to_sleep();
+  const bool may_sleep =
+      ready_.empty() && pending_.empty() && cancels_.empty() && !can_feed() && wake_.prepare_to_sleep();
   if (!may_sleep) wake_.ring();
 }
 

@@ -180,7 +180,8 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint32_t token_worker = 8;      // with the file worker
   static constexpr std::uint32_t token_connecting = 16; // the system has been asked
   static constexpr std::uint32_t token_usual = 32;      // see serve_usual()
-  static constexpr std::uint32_t token_retry = 64;      // counts from here: retries
+  static constexpr std::uint32_t token_has_buffer = 64; // `buffer` is a lent one, kept for it until it is tried
+  static constexpr std::uint32_t token_retry = 128;     // counts from here: retries
 
   // What one wait() delivers at most, in bytes: so little that what a receive has brought into the cache (the kernel's
   // socket, the lent buffer, the frame) is still there when the task that waited for it sends; and so much that a turn of
@@ -241,6 +242,7 @@ class ReadinessPoller : public Poller {
   void end(Operation& operation, std::int64_t result) noexcept;
   void take_back(Operation& operation) noexcept;
   [[gnu::cold]] void give_back_otherwise(void* buffer) noexcept;
+  static void* take_kept_buffer(Operation& operation) noexcept;
   [[gnu::cold]] static void note_full(Descriptor& descriptor) noexcept;
 
   // readiness_descriptors_posix.cc: the life of a descriptor.

@@ -128,6 +128,7 @@ void ReadinessPoller::give_up(Operation* operation, std::int64_t result) noexcep
   if (operation == nullptr) return;
   if ((operation->token & token_due) != 0) due_.remove(*operation);
   if ((operation->token & token_unlent) != 0) unlent_.remove(*operation);
+  if ((operation->token & token_has_buffer) != 0) give_back(take_kept_buffer(*operation));
   unpark(*operation);
   operation->result = result;
   done_.push(*operation);

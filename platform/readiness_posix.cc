@@ -199,9 +199,10 @@ void ReadinessPoller::park_source(Operation& operation) noexcept {
   if ((source.state & quarantined) != 0) restore(source);
 }
 
-// An operation that finds no buffer waits for give_back().
+// An operation that finds no buffer waits for give_back(), which keeps one for it.
 inline std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Descriptor& descriptor) noexcept {
-  void* const buffer = lent_.take();
+  const bool has_buffer = (operation.token & token_has_buffer) != 0;
+  void* const buffer = has_buffer ? take_kept_buffer(operation) : lent_.take();
   if (buffer == nullptr) {
     if (lent_.lent() == 0) return -ENOMEM;
     operation.token |= token_unlent;
@@ -215,7 +216,7 @@ inline std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Desc
     budget_ -= result;
   } else {
     operation.buffer = nullptr;
-    lent_.give_back(buffer);
+    give_back(buffer);
   }
   return result;
 }
@@ -363,7 +364,7 @@ void ReadinessPoller::settle_receive(Descriptor& descriptor, void* buffer, std::
   ++in_flight_;
   --delivered_;
   descriptor.state = static_cast<std::uint16_t>((descriptor.state | may_read) & ~idle_all);
-  lent_.give_back(buffer);
+  give_back(buffer);
   if (result == -EINTR) return run(operation);
   note_read(descriptor, sys::judged(result), 1);
   if (result == -EAGAIN) return;
@@ -415,6 +416,7 @@ void ReadinessPoller::run_multishot(Operation& operation) noexcept {
 
 void ReadinessPoller::finish(Operation& operation, std::int64_t result) noexcept {
   Descriptor* const descriptor = operation.descriptor;
+  if ((operation.token & token_has_buffer) != 0) [[unlikely]] give_back(take_kept_buffer(operation));
   if ((operation.token & token_parked) != 0) unpark(operation);
   if (descriptor != nullptr) {
     --descriptor->operations;
@@ -442,14 +444,22 @@ void ReadinessPoller::give_back(void* buffer) noexcept {
   if (!lent_.try_give_back(buffer)) [[unlikely]] give_back_otherwise(buffer);
 }
 
+// Somebody waits for a buffer: it is kept for who has waited longest. Otherwise those whose events are served before would
+// take every one.
 void ReadinessPoller::give_back_otherwise(void* buffer) noexcept {
   lent_.give_back(buffer);
   Operation* const operation = unlent_.pop();
   if (unlent_.empty()) lent_.unwatch();
   if (operation == nullptr) return;
-  operation->token &= ~token_unlent;
+  operation->token = (operation->token & ~token_unlent) | token_has_buffer;
+  operation->buffer = lent_.take_free();
   make_due(*operation);
   if (foreign_loop_) wake();
+}
+
+void* ReadinessPoller::take_kept_buffer(Operation& operation) noexcept {
+  operation.token &= ~token_has_buffer;
+  return std::exchange(operation.buffer, nullptr);
 }
 
 }  // namespace gyre

@@ -322,6 +322,41 @@ TEST_P(PollerLentTest, SingleReceiveWithoutBuffersWaitsForOne) {
   EXPECT_EQ(io_->finish(second), 36);
 }
 
+// Whoever is given the buffer that others wait for, and does not need it: its stream has ended, or it is cancelled.
+TEST_P(PollerLentTest, ABufferThatIsNotNeededIsForTheNextWhoWaits) {
+  for (const bool cancel : {false, true}) {
+    open_with_buffers(1, 64);
+    std::vector<Pair> pairs;
+    std::vector<Descriptor*> near;
+    for (int i = 0; i < 3; ++i) {
+      pairs.push_back(tcp_pair());
+      near.push_back(&io_->attach(std::move(pairs.back().near)));
+    }
+    write_all(pairs[0].far, "0");
+    Request& holder = io_->make(OperationKind::receive_lent, near[0]);
+    holder.keep_lent = true;
+    io_->start(holder);
+    ASSERT_EQ(io_->finish(holder), 1);
+
+    if (cancel) {
+      write_all(pairs[1].far, "1");
+    } else {
+      pairs[1].far.reset();
+    }
+    Request& first = io_->receive_lent(*near[1]);
+    io_->settle();
+    write_all(pairs[2].far, "22");
+    Request& second = io_->receive_lent(*near[2]);
+    io_->settle();
+    EXPECT_FALSE(second.done()) << "there was no buffer";
+    io_->give_back(holder);
+    if (cancel && !first.done()) io_->cancel(first);
+    const std::int64_t result = io_->finish(first);
+    EXPECT_TRUE(cancel ? result == -ECANCELED || result == 1 : result == 0) << result;
+    EXPECT_EQ(io_->finish(second), 2);
+  }
+}
+
 TEST_P(PollerLentTest, ManyStreamsShareTheBuffersAndAllAreServed) {
   open_with_buffers(4, 128);
   std::vector<UniqueFd> peers;

@@ -214,6 +214,65 @@ TEST_P(StreamTest, AReceiveWithoutABufferWaitsForOne) {
   run(run_out_of_buffers());
 }
 
+// More streams are busy than there are buffers, and each keeps its buffer for a turn. Those that wait for one must get it
+// before those that have just had one: a stream that is always first is first for ever.
+Task<void> echo_until(Stream& stream, std::size_t& served, const bool& stop) {
+  while (!stop) {
+    const Result<LentBytes> received = co_await stream.receive();
+    if (!received || received->empty()) co_return;
+    ++served;
+    const Result<void> yielded = co_await yield();
+    if (!yielded) co_return;
+    const Result<void> sent = co_await stream.write_all(received->bytes());
+    if (!sent) co_return;
+  }
+}
+Task<void> ask_until(Stream& stream, std::size_t& answers, const bool& stop) {
+  std::array<std::byte, 8> answer;
+  while (!stop) {
+    const Result<void> sent = co_await stream.write_all(bytes_of("?"));
+    if (!sent) co_return;
+    const Result<std::size_t> received = co_await stream.read(answer);
+    if (!received || *received == 0) co_return;
+    ++answers;
+  }
+}
+Task<void> share_buffers(std::size_t streams) {
+  std::vector<std::pair<TcpStream, TcpStream>> pairs;
+  for (std::size_t i = 0; i < streams; ++i) pairs.push_back(tcp_streams());
+  std::vector<std::size_t> served(streams);
+  std::size_t answers = 0;
+  bool stop = false;
+  TaskGroup group(OnFailure::keep_going);
+  for (std::size_t i = 0; i < streams; ++i) {
+    group.spawn(echo_until, pairs[i].first, served[i], stop);
+    group.spawn(ask_until, pairs[i].second, answers, stop);
+  }
+  while (answers < 20 * streams) {
+    const Result<void> yielded = co_await yield();
+    EXPECT_TRUE(yielded.has_value());
+    if (!yielded) break;
+  }
+  stop = true;
+  group.cancel();
+  static_cast<void>(co_await group.join());
+  for (std::size_t i = 0; i < streams; ++i) EXPECT_GE(served[i], 5U) << "stream " << i << " of " << streams;
+  for (auto& [near, far] : pairs) {
+    near.abort();
+    far.abort();
+  }
+}
+TEST_P(StreamTest, StreamsThatWaitForABufferHaveTheirTurns) {
+  for (const std::uint32_t buffers : {1U, 4U}) {
+    ReactorOptions options;
+    options.poller.lent_buffers = buffers;
+    options.poller.lent_buffer_size = 64;
+    reopen(std::move(options));
+    run(share_buffers(3));
+    run(share_buffers(20));
+  }
+}
+
 // C-037, C-038, C-144: far more than the buffers of both sides hold.
 Task<void> send_part(Stream& stream, std::size_t from, std::size_t size) {
   std::size_t written = 0;
