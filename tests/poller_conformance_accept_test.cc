@@ -272,6 +272,7 @@ TEST_P(PollerConnectTest, ConnectThatCannotProceedWaits) {
   // A full backlog: Linux drops further handshakes and the client repeats them after a second.
   const Bound bound = tcp_listener(0);
   const UniqueFd first = connect_to(bound.address);
+  EXPECT_TRUE(becomes_readable(raw(bound.fd))) << "it is not in the backlog as soon as it is connected";
   Descriptor& socket = io_->attach(tcp_socket());
   Request& connect = io_->connect(socket, bound.address);
   if (connect.done()) GTEST_SKIP() << "this kernel's backlog of 0 takes two";

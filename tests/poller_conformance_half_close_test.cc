@@ -144,7 +144,7 @@ TEST_P(PollerHalfCloseTest, ResetWhileOnlyAWriteWaitsEndsIt) {
   enter(Half::open);
   Request& send = io_->blocked_send(*near_);
   reset_connection(std::move(far_));
-  const std::int64_t result = io_->finish(send);
+  const std::int64_t result = io_->error_of_sends(send);
   EXPECT_TRUE(result == -ECONNRESET || result == -EPIPE) << result;
   io_->quiet(std::chrono::milliseconds(5));
 }

@@ -282,7 +282,7 @@ TEST_P(PollerStreamTest, SendThatWaitsLearnsThatThePeerHasGone) {
 
   reset_connection(std::move(pair.far));
 
-  const std::int64_t result = io_->finish(send);
+  const std::int64_t result = io_->error_of_sends(send);
   EXPECT_TRUE(result == -ECONNRESET || result == -EPIPE) << result;
 }
 

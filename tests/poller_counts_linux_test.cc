@@ -308,8 +308,9 @@ TEST_P(PollerCountsTest, MultishotAcceptCostsOneCallPerConnectionOrLess) {
   const PollerStats before = io_->poller().stats();
   EXPECT_TRUE(io_->run_until([&] { return accept.descriptors.size() == 100; }));
   const std::uint64_t waits = io_->poller().stats().waits - before.waits;
-  // Besides the accepts and the waits: the last accept that finds nothing, and making the listener non-blocking.
-  EXPECT_LE(sys::calls_made() - calls, is_io_uring() ? waits : 100 + waits + 3);
+  // Besides the accepts and the waits: the accept that finds nothing more, after each wait, as connections may come late, and
+  // making the listener non-blocking.
+  EXPECT_LE(sys::calls_made() - calls, is_io_uring() ? waits : 100 + 2 * waits + 3);
   io_->cancel(accept);
   io_->finish(accept);
 }

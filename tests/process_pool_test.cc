@@ -85,7 +85,9 @@ bool pool_in_worker_is_possible() { return ProcessPool::create().has_value(); }
 // --- Values -----------------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<ProcessPool>> make_pool(std::size_t workers, std::size_t queue_max = 100) {
-  return ProcessPool::create({.workers = workers, .queue_max = queue_max, .message_max = std::size_t{1} << 20});
+  // Limits that no slow machine reaches before the fixture's.
+  return ProcessPool::create(
+      {.workers = workers, .queue_max = queue_max, .message_max = std::size_t{1} << 20, .start_limit = 1h, .grace = 1h});
 }
 
 Task<Result<void>> call_all_kinds() {
@@ -225,7 +227,7 @@ TEST_P(ProcessPoolTest, AWorkerThatWasKilledWhileIdleFailsNoCall) {
 
 Task<Result<void>> start_what_cannot_work(std::string program, Error& error) {
   Result<std::unique_ptr<ProcessPool>> pool =
-      ProcessPool::create({.workers = 1, .start_limit = 5s, .program = std::move(program)});
+      ProcessPool::create({.workers = 1, .start_limit = 1h, .program = std::move(program)});
   if (!pool) co_return pool.error();
   const Result<void> called = co_await (*pool)->call<nothing>();
   EXPECT_FALSE(called);

@@ -269,6 +269,15 @@ Request& PollerDriver::blocked_send(Descriptor& descriptor) {
   return *requests_.back();
 }
 
+std::int64_t PollerDriver::error_of_sends(Request& request) {
+  std::int64_t result = finish(request);
+  for (int i = 0; i < 1000 && result > 0; ++i) {
+    start(request);
+    result = finish(request);
+  }
+  return result;
+}
+
 Request& PollerDriver::make_messages(OperationKind single, OperationKind batch,
                                      Descriptor& descriptor, std::size_t count) {
   Request& request = make(count == 1 ? single : batch, &descriptor);

@@ -130,6 +130,8 @@ class PollerDriver {
   Request& send_file(Descriptor& to, Descriptor& file, std::int64_t offset, std::size_t size);
   // A send of a lot that waits for room; everything that fitted has been sent before.
   Request& blocked_send(Descriptor& descriptor);
+  // Of a send, and of those after it while there is room after all, which may come late: the error that ends them.
+  std::int64_t error_of_sends(Request& request);
   // `count` messages, each with a buffer of `size` bytes, an address, and room for `control` bytes of control data.
   Request& make_receive_messages(Descriptor& descriptor, std::size_t count, std::size_t size,
                                  std::size_t control = 0);
