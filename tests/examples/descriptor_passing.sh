@@ -17,7 +17,7 @@ refused 1 "file name too long" "$1" "$directory/$(printf '%0200d' 0)" "$director
 coproc server { exec "$1" "$directory/socket" "$directory/file" 2>&1; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null; rm -rf "$directory"' EXIT
-read -r -t 20 _ <&"${server[0]}"
+listening "${server[0]}"
 timeout 20 python3 - "$directory/socket" <<'END'
 import os, socket, sys
 stream = socket.socket(socket.AF_UNIX)

@@ -7,8 +7,7 @@ coproc server { exec "$1" 0 2>&1; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null' EXIT
 
-read -r -t 20 _ _ address <&"${server[0]}"  # "listening on 127.0.0.1:41234"
-address=${address%$'\r'}  # how a program of Windows ends its lines
+listening "${server[0]}"
 refused 1 "bind $address: address" "$1" "${address##*:}"  # it is in use
 exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
 echo "hello, Gyre" >&3
@@ -28,7 +27,7 @@ timeout 30 python3 - "$1" <<'END'
 import resource, socket, subprocess, sys
 limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
 server = subprocess.Popen([sys.argv[1], "0"], stderr=subprocess.PIPE, text=True, preexec_fn=limit)
-host, port = server.stderr.readline().split()[-1].rsplit(":", 1)
+host, port = next(line for line in server.stderr if line.startswith("listening on ")).split()[-1].rsplit(":", 1)
 clients = []
 try:
     for _ in range(30): clients.append(socket.create_connection((host, int(port)), timeout=15))

@@ -13,8 +13,7 @@ trap 'kill "$pid" 2>/dev/null; rm -rf "$directory"' EXIT
 mkdir "$directory/served"
 head -c 5000000 /dev/urandom >"$directory/served/large"
 echo secret >"$directory/secret"
-read -r -t 20 _ _ address <&"${server[0]}"
-address=${address%$'\r'}  # how a program of Windows ends its lines
+listening "${server[0]}"
 refused 1 "bind $address: address" "$1" "${address##*:}" "$directory"  # it is in use
 if command -v curl >/dev/null; then
   curl -s --max-time 20 -o "$directory/got" "http://$address/large"

@@ -36,8 +36,7 @@ read -r -t 20 half_port http_port <&4
 start_proxy() {
   exec 5< <(exec "$1" 0 127.0.0.1 "$2" 2>&1)
   children+=($!)
-  read -r -t 20 _ _ address <&5
-  address=${address%$'\r'}  # how a program of Windows ends its lines
+  listening 5
 }
 start_proxy "$1" "$half_port"
 timeout 20 python3 - "$address" <<'END'

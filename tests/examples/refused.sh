@@ -1,4 +1,4 @@
-# For the drivers of examples to source: bad input.
+# For the drivers of examples to source: bad input, and where a server listens.
 
 # refused STATUS TEXT PROGRAM ARGUMENT...: PROGRAM must end, with this exit status, and say this.
 refused() {
@@ -14,4 +14,19 @@ refused() {
 refuses_ports() {
   local port
   for port in 70000 -1 80x ''; do refused 1 malformed "${@/#PORT/$port}"; done
+}
+
+# listening DESCRIPTOR: sets `address` to what a server says there, `listening on ADDRESS`. Another line may come before it:
+# on a slow machine a checked build tells of steps that took long.
+listening() {
+  local line
+  while read -r -t 20 line <&"$1"; do
+    if [[ $line == "listening on "* ]]; then
+      address=${line#listening on }
+      address=${address%$'\r'}  # how a program of Windows ends its lines
+      return
+    fi
+  done
+  echo "it does not say where it listens"
+  exit 1
 }

@@ -8,8 +8,7 @@ timeout 20 "$1"  # by itself
 coproc server { exec "$1" 0 2>&1; }
 pid=$server_PID
 trap 'kill "$pid" 2>/dev/null' EXIT
-read -r -t 20 _ _ address <&"${server[0]}"
-address=${address%$'\r'}  # how a program of Windows ends its lines
+listening "${server[0]}"
 refused 1 "bind $address: address" "$1" "${address##*:}"  # it is in use
 timeout 40 python3 - "$address" <<'END'
 import os, socket, sys
