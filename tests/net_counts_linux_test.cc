@@ -141,6 +141,31 @@ TEST_P(NetCountsTest, AnEchoTakesTwoCallsAndNoAllocation) {
   run_until_idle();
 }
 
+// Each send takes one byte and leaves room for more, as if the peer read as fast as we send. The loop must have its turns.
+Task<void> write_bytewise(std::uint64_t& calls, std::uint64_t& turns) {
+  constexpr std::size_t size = 500;
+  auto [near, far] = tcp_streams();
+  const std::string text(size, 'x');
+  sys::FaultPlan plan;
+  plan.add(sys::FaultRule{.number = SYS_sendto, .times = sys::FaultRule::sticky, .fault = {sys::Fault::Kind::shorten, 1}});
+  const std::uint64_t turns_before = this_reactor().stats().turns;
+  {
+    const sys::FaultScope scope(plan);
+    const Result<void> sent = co_await near.write_all(bytes_of(text));
+    EXPECT_TRUE(sent.has_value());
+  }
+  calls = plan.calls(SYS_sendto);
+  turns = this_reactor().stats().turns - turns_before + 1;
+  const std::string received = co_await read_text(far, size);
+  EXPECT_EQ(received, text);
+}
+TEST_P(NetCountsTest, AWriteAllThatAlwaysFindsRoomLetsOthersRun) {
+  std::uint64_t calls = 0, turns = 0;
+  run(write_bytewise(calls, turns));
+  EXPECT_GE(calls, 1U);
+  EXPECT_LE(calls, 10 * turns) << turns << " turns";
+}
+
 // --- Memory ----------------------------------------------------------------------------------------------------------
 
 // Bytes of this process that are in memory and its own.

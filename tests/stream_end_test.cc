@@ -113,6 +113,51 @@ Task<void> cancel_a_write_all() {
 }
 TEST_P(StreamTest, ACancelledWriteAllSaysWhatWentOut) { run(cancel_a_write_all()); }
 
+// The same with slices so small that what is done at once goes through the queue, too: between the send and the task's next
+// step come a cancel, or a close and the next tenant of the slot.
+Task<void> cancel_between(int turns, std::string_view text) {
+  auto [near, far] = tcp_streams();
+  std::size_t written = 0;
+  Told<void> told;
+  TaskGroup group(OnFailure::keep_going);
+  JoinHandle<void> writing = group.spawn(write_all_from, near, bytes_of(text), &written, told);
+  for (int turn = 0; turn < turns; ++turn) co_await yield();
+  writing.cancel();
+  static_cast<void>(co_await group.join());
+  EXPECT_TRUE(told.is_there());
+  EXPECT_EQ(near.bytes_sent(), written);
+  EXPECT_TRUE(near.shutdown().has_value());
+  const std::string received = co_await read_rest(far);
+  EXPECT_TRUE(received == text.substr(0, written)) << received.size() << " of " << written;
+  EXPECT_TRUE(!told.is_there() || (written == text.size() ? told.result->has_value() : told.is(std::errc::operation_canceled)));
+}
+Task<void> close_between(int turns) {
+  auto [near, far] = tcp_streams();
+  std::size_t written = 0;
+  Told<void> told;
+  TaskGroup group(OnFailure::keep_going);
+  group.spawn(write_all_from, near, bytes_of("hello"), &written, told);
+  for (int turn = 0; turn < turns; ++turn) co_await yield();
+  const Result<void> closed = co_await near.close();
+  EXPECT_TRUE(closed.has_value());
+  auto [next_near, next_far] = tcp_streams();
+  static_cast<void>(co_await group.join());
+  EXPECT_TRUE(written == 5 ? told.is_there() && told.result->has_value() : told.is(Errc::closed)) << written;
+  EXPECT_EQ(next_near.bytes_sent() + next_far.bytes_sent(), 0U);
+}
+TEST_P(StreamTest, AWriteThatGivesWayIsDecided) {
+  for (const std::uint32_t slice : {1U, 2U, 3U}) {
+    ReactorOptions options;
+    options.scheduler.transfers_max = slice;
+    reopen(std::move(options));
+    for (int turns = 0; turns < 5; ++turns) {
+      run(cancel_between(turns, "hello"));
+      run(cancel_between(turns, std::string_view(much_text()).substr(0, 8 << 20)));
+      run(close_between(turns));
+    }
+  }
+}
+
 Task<void> start_when_cancelled() {
   auto [near, far] = tcp_streams();
   const Result<void> sent = co_await far.write_all(bytes_of("x"));
