@@ -120,7 +120,7 @@ freebsd: zig ## cross-builds library, tests and examples for FreeBSD 13.4, with 
 	+@ZIG_LIBC=$(CURDIR)/$(BUILD)/freebsd_libc $(AGAIN) SYSTEM=FreeBSD $(call CROSS,x86_64-freebsd.13.4) build-tests build-stress \
 	  LDFLAGS='$(addprefix $(FREEBSD_SYSROOT)/,usr/lib/libpthread.so lib/libm.so.5 lib/libc.so.7)'
 linux-arm: zig ## cross-builds library, tests and examples for Linux on ARM, with zig
-	+@$(AGAIN) $(call CROSS,aarch64-linux-gnu) build-tests
+	+@$(AGAIN) $(call CROSS,aarch64-linux-gnu.2.34) build-tests
 build-stress: $(STRESS:%=$(OUT)/tests/%$(EXE))
 build-tests: $(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS) $(if $(filter test-Linux,$(MODE)-$(SYSTEM)),$(if $(shell command -v valgrind),counted))
 # What the instruction tests count is built as users build.
