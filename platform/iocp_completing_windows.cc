@@ -79,7 +79,7 @@ void IocpPoller::on_result(InFlight& record, std::int64_t result) noexcept {
   Operation& operation = *record.operation;
   result = as_received(operation, result);
   const bool is_lent = operation.kind == OperationKind::receive_lent;
-  if (is_lent && result <= 0 && operation.buffer != nullptr) lent_.give_back(std::exchange(operation.buffer, nullptr));
+  if (is_lent && result <= 0 && operation.buffer != nullptr) give_back(std::exchange(operation.buffer, nullptr));
   const bool goes_on = (operation.flags & operation_multishot) != 0 &&
                        (operation.kind == OperationKind::accept ? result >= 0 : result > 0);
   if (!goes_on) return deliver(record, result, false);

@@ -151,17 +151,16 @@ void IocpPoller::end_input(Descriptor& descriptor) noexcept {
   static_cast<void>(sys::cancel(target, record.overlapped()));
 }
 
-// A buffer is taken when there are data for it.
+// A buffer is taken when there are data for it; or it is there already, kept for who had to wait for one.
 std::int64_t IocpPoller::receive_into_lent(InFlight& record) noexcept {
   Operation& operation = *record.operation;
-  void* const buffer = lent_.take();
-  if (buffer == nullptr) {
+  if (operation.buffer == nullptr) operation.buffer = lent_.take();
+  if (operation.buffer == nullptr) {
     if (lent_.lent() == 0) return -ENOMEM;
     record.stage = Stage::starved;
     starved_.push_back(record);
     return -EINPROGRESS;
   }
-  operation.buffer = buffer;
   operation.size = lent_.size();
   std::int64_t result = 0;
   if ((operation.descriptor->state & descriptor_socket) == 0) {
@@ -172,10 +171,7 @@ std::int64_t IocpPoller::receive_into_lent(InFlight& record) noexcept {
     ++stats_.system_calls;
     result = call_directly(operation);
   }
-  if (result <= 0) {
-    operation.buffer = nullptr;
-    lent_.give_back(buffer);
-  }
+  if (result <= 0) give_back(std::exchange(operation.buffer, nullptr));
   return result == -EAGAIN ? poll(record) : result;
 }
 
@@ -342,6 +338,7 @@ void IocpPoller::give_back(void* buffer) noexcept {
   lent_.give_back(buffer);
   InFlight* const record = starved_.pop_front();
   if (record == nullptr) return;
+  record->operation->buffer = lent_.take_free();  // the same: nobody who asks first gets it
   make_due(*record);
   if (embedded_ && !waiting_) prepare_for_foreign_loop();
 }

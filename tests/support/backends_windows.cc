@@ -64,8 +64,6 @@ constexpr Skip skips[] = {
     {"UnixTest.AbortClosesALocalStream", "loopback connections stand in for local sockets: abort() resets them"},
     {"UnixTest.Descriptors", "Windows passes no descriptors over a socket"},
     {"ServerTest.ListensAtAPathAndRemovesItsFile", wine_local},
-    {"StreamTest.StreamsThatWaitForABuffer", "not done for IOCP: a lent buffer that comes back is for whoever asks first"},
-    {"PollerLentTest.ABufferThatIsNotNeeded", "not done for IOCP: who does not need a buffer does not tell the next"},
 };
 
 }  // namespace
