@@ -130,13 +130,21 @@ bool Reactor::turn(Instant deadline, const Until& done) {
       timers_before_wait_ = stats_.timers_fired;
     }
     if (deadline < wait_until) wait_until = deadline;
-    if (options_.on_idle != nullptr && ran + fired == 0) options_.on_idle(options_.hook_owner);
+    if (options_.on_idle != nullptr && ran + fired == 0) call_hook(options_.on_idle, wait_until);
   }
-  if (options_.before_wait != nullptr) options_.before_wait(options_.hook_owner);
+  if (options_.before_wait != nullptr) call_hook(options_.before_wait, wait_until);
   const std::size_t completed = poller_->wait(wait_until);
   if (options_.after_wait != nullptr) options_.after_wait(options_.hook_owner);
   scheduler_.update_now();
   return ran + fired + completed != 0;
+}
+
+// What the hook makes ready, or due, must not wait for something else.
+void Reactor::call_hook(void (*hook)(void*) noexcept, Instant& wait_until) noexcept {
+  const Instant before = next_deadline();
+  hook(options_.hook_owner);
+  const Instant after = next_deadline();
+  if (after < before) wait_until = std::min(wait_until, after);
 }
 
 Pools& Reactor::pools() {

@@ -52,7 +52,8 @@ struct ReactorOptions {
   Clock* clock = nullptr;
   // Threads to offload work to; null: the reactor makes its own when they are first asked for.
   std::shared_ptr<Pools> pools;
-  // Called on the reactor's thread with `hook_owner`: around each wait, and when a turn found nothing to do. May be null.
+  // Called on the reactor's thread with `hook_owner`: around each wait, and when a turn found nothing to do. May be null. What
+  // they make ready runs at once.
   void (*before_wait)(void* owner) noexcept = nullptr;
   void (*after_wait)(void* owner) noexcept = nullptr;
   void (*on_idle)(void* owner) noexcept = nullptr;
@@ -170,6 +171,7 @@ class Reactor {
   bool turn(Instant deadline, const Until& done);
   // When the next timer shall wake the loop.
   Instant next_timer_wake() noexcept;
+  void call_hook(void (*hook)(void*) noexcept, Instant& wait_until) noexcept;
   void drain_inbox() noexcept;
   [[gnu::noinline]] void deliver_messages() noexcept;
   // Aborts if they have not ended by then.

@@ -126,6 +126,8 @@ template <typename T>
 class TaskPromiseCommon : public PromiseBase {
  public:
   using Stored = StoredResult<T>;
+  // Of more, compilers would place the promise where context_of() does not look for it.
+  static_assert(alignof(Stored) <= 2 * sizeof(void*), "a task's value is aligned to 16 bytes at most: return a std::unique_ptr");
 
   TaskPromiseCommon() noexcept = default;
   ~TaskPromiseCommon() {

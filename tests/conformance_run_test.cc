@@ -11,6 +11,7 @@
 
 #include <gyre/reactor/reactor.h>
 #include <gyre/reactor/run.h>
+#include <gyre/task/event.h>
 #include <gyre/task/oneshot.h>
 #include <gyre/task/sleep.h>
 #include <gyre/task/timeout.h>
@@ -293,6 +294,40 @@ TEST(ReactorRunTest, NoCurrentTaskOutside) {
   reactor->run();
   EXPECT_TRUE(had_task);
   EXPECT_EQ(current_task(), nullptr);
+}
+
+Task<Result<void>> wait_for(Event& event) { co_return co_await event.wait(); }
+
+// Neither a task that a hook makes ready nor a timer that it sets waits for what the loop was about to wait for.
+TEST(ReactorRunTest, WhatAHookMakesReadyOrDueDoesNotWait) {
+  struct Hooked {
+    Reactor* reactor = nullptr;
+    Duration delay;
+    Event event;
+    void act() {
+      if (reactor == nullptr) return;
+      Reactor& once = *std::exchange(reactor, nullptr);
+      if (delay == 0s) return event.set();
+      once.call_at(once.clock().now() + delay, [this] { event.set(); });
+    }
+  };
+  using Hook = void (*)(void*) noexcept;
+  for (Hook ReactorOptions::* const hook : {&ReactorOptions::on_idle, &ReactorOptions::before_wait}) {
+    for (const Duration delay : {0s, 5s}) {
+      Hooked hooked;
+      hooked.delay = delay;
+      ReactorOptions options;
+      options.hook_owner = &hooked;
+      options.*hook = [](void* owner) noexcept { static_cast<Hooked*>(owner)->act(); };
+      VirtualReactor reactor(std::move(options));
+      hooked.reactor = &*reactor;
+      reactor.poller->wake();  // so that the second turn finds nothing to do
+      const Instant begin = reactor.clock.now();
+      const Result<void> woken = reactor->run_until(with_timeout(1h, wait_for(hooked.event)));
+      EXPECT_TRUE(woken);
+      EXPECT_EQ(reactor.clock.now() - begin, delay);
+    }
+  }
 }
 
 }  // namespace
