@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 
 #include <array>
@@ -592,16 +593,18 @@ TEST_F(FaultPlanTest, CompletionsCanBeMadeToLie) {
   const FaultScope scope(plan_);
   plan_.add({.kind = OperationKind::accept, .first = 2, .replace_result = true, .result = -EMFILE,
              .flags_cleared = 2, .flags_set = 8});
-  std::int32_t result = 5;
+  const std::int32_t accepted = ::eventfd(0, EFD_CLOEXEC);
+  std::int32_t result = accepted;
   std::uint32_t flags = 3;
   sys::distort_completion(OperationKind::accept, result, flags);
   sys::distort_completion(OperationKind::receive, result, flags);
-  EXPECT_EQ(result, 5);
+  EXPECT_EQ(result, accepted);
   EXPECT_EQ(flags, 3u);
   sys::distort_completion(OperationKind::accept, result, flags);
   EXPECT_EQ(result, -EMFILE);
   EXPECT_EQ(flags, 9u);
   EXPECT_EQ(plan_.hits(), 1u);
+  EXPECT_EQ(::fcntl(accepted, F_GETFD), -1) << "nobody hears of it, so it is closed";
 }
 
 TEST_F(FaultPlanTest, AThreadThatCannotStartSaysSo) {
