@@ -121,7 +121,7 @@ Task<void> cancel_between(int turns, std::string_view text) {
   Told<void> told;
   TaskGroup group(OnFailure::keep_going);
   JoinHandle<void> writing = group.spawn(write_all_from, near, bytes_of(text), &written, told);
-  for (int turn = 0; turn < turns; ++turn) co_await yield();
+  for (int turn = 0; turn < turns; ++turn) static_cast<void>(co_await yield());
   writing.cancel();
   static_cast<void>(co_await group.join());
   EXPECT_TRUE(told.is_there());
@@ -137,7 +137,7 @@ Task<void> close_between(int turns) {
   Told<void> told;
   TaskGroup group(OnFailure::keep_going);
   group.spawn(write_all_from, near, bytes_of("hello"), &written, told);
-  for (int turn = 0; turn < turns; ++turn) co_await yield();
+  for (int turn = 0; turn < turns; ++turn) static_cast<void>(co_await yield());
   const Result<void> closed = co_await near.close();
   EXPECT_TRUE(closed.has_value());
   auto [next_near, next_far] = tcp_streams();
