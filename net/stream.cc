@@ -88,7 +88,7 @@ bool WriteAllAwaiter::begin(TaskContext& task, void* frame) noexcept {
 void WriteAllAwaiter::complete(Operation& operation) noexcept {
   auto& self = *static_cast<WriteAllAwaiter*>(operation.owner);
   TaskContext& task = *self.task_;
-  operation.flags = 0;
+  operation.flags = 0;  // go_on() may have asked for operation_no_inline; who sends next does not
   bool is_decided = self.note_sent();
   if (!is_decided && task.leaf == nullptr) {
     // Cancelled while the last part was on its way.
