@@ -14,7 +14,7 @@ gyre::Task<void> hear(gyre::ServerConnection* listener, Room::Receiver room) {
     const gyre::Result<Line> line = co_await room.receive();
     if (!line && line.error() != gyre::Errc::lagged) co_return;  // a slow one misses some
     if (!line || line->first == listener) continue;
-    static_cast<void>(co_await listener->write_all(std::as_bytes(std::span(line->second))));
+    static_cast<void>(co_await listener->write_all(line->second));
   }
 }
 
@@ -36,7 +36,7 @@ gyre::Task<gyre::Result<void>> talk(gyre::Endpoint where, gyre::Server* server) 
   if (!one || !two) co_return one ? two.error() : one.error();
   while (server->stats().connections < 2) static_cast<void>(co_await gyre::yield());
   std::string text = "hello, all\n";
-  static_cast<void>(co_await one->write_all(std::as_bytes(std::span(text))));
+  static_cast<void>(co_await one->write_all(text));
   const gyre::Result<void> heard = co_await two->read_exactly(std::as_writable_bytes(std::span(text)));
   server->stop();
   co_return heard;

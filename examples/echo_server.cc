@@ -1,8 +1,8 @@
 // Echo server: sends back what it receives, to any number of clients, until Ctrl-C.
 //   echo_server 7000        then: nc localhost 7000 (without a port it talks to itself once, and ends)
-#include <array>
 #include <cstdio>
 #include <span>
+#include <string>
 
 #include <gyre/gyre.h>
 
@@ -34,10 +34,10 @@ gyre::Task<gyre::Result<void>> talk_to_itself(gyre::TcpListener& listener, gyre:
   auto server = group.spawn(serve, listener);
   gyre::Result<gyre::TcpStream> client = co_await gyre::TcpStream::connect(where);
   if (client) {
-    std::array<char, 6> text = {'h', 'e', 'l', 'l', 'o', '\n'};
-    const gyre::Result<void> sent = co_await client->write_all(std::as_bytes(std::span(text)));
+    std::string text = "hello\n";
+    const gyre::Result<void> sent = co_await client->write_all(text);
     const gyre::Result<void> echoed = co_await client->read_exactly(std::as_writable_bytes(std::span(text)));
-    if (sent && echoed) std::printf("%.6s", text.data());
+    if (sent && echoed) std::printf("%s", text.c_str());
   }
   server.cancel();
   const gyre::Result<void> joined = co_await group.join();

@@ -14,7 +14,7 @@ gyre::Task<gyre::Result<void>> answer(gyre::ServerConnection& client, std::strin
   const gyre::Result<std::uint64_t> size = file ? file->size() : gyre::Result<std::uint64_t>(std::uint64_t{0});
   std::string head = file && size ? "HTTP/1.0 200 OK\r\n" : "HTTP/1.0 404 Not Found\r\n";
   head += "Content-Length: " + std::to_string(size.value_or(0u)) + "\r\n\r\n";
-  const gyre::Result<void> begun = co_await client.write_all(std::as_bytes(std::span(head)));
+  const gyre::Result<void> begun = co_await client.write_all(head);
   if (!begun || !file) co_return begun;
   const gyre::Result<std::uint64_t> sent = co_await gyre::send_file(client, *file);
   if (!sent) co_return sent.error();
@@ -33,7 +33,7 @@ gyre::Task<gyre::Result<void>> fetch(gyre::Endpoint where, gyre::Server* server)
   gyre::Result<gyre::TcpStream> stream = co_await gyre::TcpStream::connect(where);
   if (!stream) co_return stream.error();
   const std::string_view request = "GET /etc/hosts HTTP/1.0\r\n\r\n";
-  static_cast<void>(co_await stream->write_all(std::as_bytes(std::span(request))));
+  static_cast<void>(co_await stream->write_all(request));
   gyre::BufferedReader reader(*stream);
   const gyre::Result<std::string_view> page = co_await reader.read_to_end();
   server->stop(gyre::Duration::zero());

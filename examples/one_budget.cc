@@ -24,7 +24,7 @@ gyre::Task<gyre::Result<std::string>> greeting_of(std::string host, std::uint16_
 
 gyre::Task<void> greet(gyre::ServerConnection& connection, bool aloud) {
   const std::string_view hello = "hello\n";
-  if (aloud) static_cast<void>(co_await connection.write_all(std::as_bytes(std::span(hello))));
+  if (aloud) static_cast<void>(co_await connection.write_all(hello));
   static_cast<void>(co_await gyre::sleep_until(gyre::never));  // until the server stops
 }
 

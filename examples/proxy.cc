@@ -23,7 +23,7 @@ gyre::Task<gyre::Result<void>> ask(gyre::Endpoint where, gyre::Server* proxy, gy
   gyre::Result<gyre::TcpStream> stream = co_await gyre::TcpStream::connect(where);
   if (!stream) co_return stream.error();
   std::string text = "there and back";
-  const gyre::Result<void> sent = co_await stream->write_all(std::as_bytes(std::span(text)));
+  const gyre::Result<void> sent = co_await stream->write_all(text);
   const gyre::Result<void> finished = stream->shutdown();  // and yet the answer comes
   const gyre::Result<void> back = co_await stream->read_exactly(std::as_writable_bytes(std::span(text)));
   proxy->stop();

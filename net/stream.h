@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <gyre/net/io_handle.h>
@@ -218,6 +220,12 @@ class Stream : public IoHandle {
   [[nodiscard]] detail::WriteAllAwaiter write_all(std::span<const std::byte> bytes) noexcept {
     return {descriptor(), bytes};
   }
+  // Writes all of a text, which has to live until then.
+  [[nodiscard]] detail::WriteAllAwaiter write_all(std::string_view text) noexcept {
+    return {descriptor(), std::as_bytes(std::span(text))};
+  }
+  template <std::same_as<std::string> Text>
+  void write_all(Text&&) = delete;  // a string that may be gone before it is written: give it a name
   // Of bytes that could be changed: without it a coroutine would keep the converted span in its frame.
   template <std::same_as<std::span<std::byte>> Bytes>
   [[nodiscard]] detail::WriteAllAwaiter write_all(const Bytes& bytes) noexcept {

@@ -43,6 +43,24 @@ Task<void> read_what_was_written() {
 }
 TEST_P(StreamTest, ReadsWhatWasWritten) { run(read_what_was_written()); }
 
+template <typename Text>
+concept CanBeWritten = requires(TcpStream stream, Text&& text) { stream.write_all(std::forward<Text>(text)); };
+static_assert(CanBeWritten<const char (&)[6]> && CanBeWritten<std::string_view> && CanBeWritten<std::string&>);
+static_assert(!CanBeWritten<std::string>, "it would be gone before it is written");
+
+Task<void> write_texts() {
+  auto [near, far] = tcp_streams();
+  const std::string text = ", world";
+  const Result<void> first = co_await near.write_all("hello");
+  const Result<void> second = co_await near.write_all(text);
+  EXPECT_TRUE(first && second);
+  std::array<std::byte, 12> all;
+  const Result<void> read = co_await far.read_exactly(all);
+  EXPECT_TRUE(read);
+  EXPECT_EQ(text_of(all), "hello, world") << "and no zero at the end";
+}
+TEST_P(StreamTest, TextIsWrittenAsItIs) { run(write_texts()); }
+
 // C-150: what came before the end is counted.
 Task<void> end_before_enough() {
   auto [near, far] = tcp_streams();

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <future>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,13 +27,13 @@ inline gyre::Task<gyre::Result<void>> answer(gyre::ServerConnection& connection,
   const std::string_view page =
       "HTTP/1.1 200 OK\r\nServer: gyre\r\nContent-Type: text/plain\r\n"
       "Content-Length: 7\r\nConnection: close\r\n\r\nHello!\n";
-  co_return co_await connection.write_all(std::as_bytes(std::span(page)));
+  co_return co_await connection.write_all(page);
 }
 
 // The head of what the server answers to GET on this connection, without the empty line.
 inline gyre::Task<gyre::Result<std::string>> get_head(gyre::TcpStream& stream) {
   const std::string_view request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-  const gyre::Result<void> asked = co_await stream.write_all(std::as_bytes(std::span(request)));
+  const gyre::Result<void> asked = co_await stream.write_all(request);
   if (!asked) co_return asked.error();
   gyre::BufferedReader reader(stream);
   const gyre::Result<std::string_view> head = co_await reader.read_until("\r\n\r\n");

@@ -11,7 +11,7 @@
 
 gyre::Task<gyre::Result<void>> say(gyre::UnixStream* stream, const char* who, std::string_view text) {
   std::printf("%-6s writes \"%s\"\n", who, text.data());
-  co_return co_await stream->write_all(std::as_bytes(std::span(text)));
+  co_return co_await stream->write_all(text);
 }
 
 gyre::Task<gyre::Result<void>> hear(gyre::UnixStream* stream, const char* who, std::string_view expected) {

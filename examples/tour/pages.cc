@@ -1,6 +1,5 @@
 // The first example of asyncio's books: many slow web requests at once, on one thread.
 #include <cstdio>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,8 +21,6 @@ namespace {
 constexpr int pages = 100;
 constexpr gyre::Duration page_time = std::chrono::seconds(1);
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-
 // One request, which takes its second. Enough of HTTP for any client: try curl.
 gyre::Task<gyre::Result<void>> serve_page(gyre::ServerConnection& connection) {
   gyre::BufferedReader reader(connection);
@@ -32,14 +29,14 @@ gyre::Task<gyre::Result<void>> serve_page(gyre::ServerConnection& connection) {
   const gyre::Result<void> slept = co_await gyre::sleep(page_time);
   if (!slept) co_return slept.error();
   co_return co_await connection.write_all(
-      bytes_of("HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHello, Gyre!\n"));
+      "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHello, Gyre!\n");
 }
 
 gyre::Task<gyre::Result<void>> fetch(gyre::Endpoint server, int page, int* fetched) {
   gyre::Result<gyre::TcpStream> stream = co_await gyre::TcpStream::connect(server);
   if (!stream) co_return stream.error();
   const std::string request = "GET /page/" + std::to_string(page) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
-  const gyre::Result<void> asked = co_await stream->write_all(bytes_of(request));
+  const gyre::Result<void> asked = co_await stream->write_all(request);
   if (!asked) co_return asked.error();
   gyre::BufferedReader reader(*stream);
   const gyre::Result<std::string_view> answer = co_await reader.read_to_end();
