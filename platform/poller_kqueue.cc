@@ -2,7 +2,8 @@
 // edge-triggered (EV_CLEAR). Registrations are handed over with the next wait, so that they cost no call of their own.
 //
 // EV_EOF says that no more will come, not that nothing is left: the end is what a read of 0 says, and an error what the
-// call itself answers.
+// call itself answers. Of input it also says that output is worth a try: NetBSD (seen in 7.99.34) tells a writer who waits
+// at a full pipe by that alone that the reader is gone.
 //
 // What the kernel refuses to register (for want of memory, mostly) is asked for again every other call; the calls in between
 // leave it out and wait a little, since a call with a refused change returns at once.
@@ -49,14 +50,17 @@ Event change(std::uintptr_t ident, int filter, unsigned flags, std::uint64_t tok
 class KqueuePoller final : public ReadinessPoller {
  public:
   KqueuePoller(const PollerOptions& options, UniqueFd queue) noexcept
-      : ReadinessPoller(options), queue_(std::move(queue)) {}
+      : ReadinessPoller(options, ShortReceive::nothing), queue_(std::move(queue)) {}
   ~KqueuePoller() override { stop_worker(); }
 
-  // The wake-up is an event of the queue's own. Errors: not_enough_memory.
+  // The wake-up is an event of the queue's own. Errors: not_enough_memory, invalid_argument (the system has none such:
+  // NetBSD before 10).
   Result<void> open() noexcept {
-    const Event wake = change(wake_ident, EVFILT_USER, EV_ADD | EV_CLEAR, wake_token);
+    const Event wake = change(wake_ident, EVFILT_USER, EV_ADD | EV_CLEAR | EV_RECEIPT, wake_token);
+    Event receipt{};
     std::int64_t result = -EINTR;
-    while (result == -EINTR) result = sys::kevent(queue_.get(), &wake, 1, nullptr, 0, Duration::zero());
+    while (result == -EINTR) result = sys::kevent(queue_.get(), &wake, 1, &receipt, 1, Duration::zero());
+    if (result > 0) result = -static_cast<std::int64_t>(receipt.data);
     if (result < 0) return Error::system(static_cast<std::int32_t>(-result), OperationKind::setup);
     return {};
   }
@@ -185,7 +189,7 @@ class KqueuePoller final : public ReadinessPoller {
   // Of output, the end needs not be remembered: every later call fails with it.
   static std::uint16_t to_state(const Event& event) noexcept {
     if (event.filter == EVFILT_WRITE) return may_write;
-    return static_cast<std::uint16_t>((event.flags & EV_EOF) != 0 ? may_read | read_ended : may_read);
+    return static_cast<std::uint16_t>((event.flags & EV_EOF) != 0 ? may_read | read_ended | may_write : may_read);
   }
 
   const UniqueFd queue_;

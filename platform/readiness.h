@@ -65,7 +65,12 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint16_t write_ended = 8;  // the same for may_write
   static constexpr std::uint16_t watches_output = 1u << 13;
 
-  explicit ReadinessPoller(const PollerOptions& options) noexcept;
+  // What a receive from a socket that was answered with less than it asked for says about what is left. `nothing`: the BSDs
+  // also stop before descriptors that come along, and at urgent data, and neither is an event. Nor do all of them know
+  // MSG_DONTWAIT for a send.
+  enum class ShortReceive : bool { proves_empty, nothing };
+
+  explicit ReadinessPoller(const PollerOptions& options, ShortReceive means = ShortReceive::proves_empty) noexcept;
   ~ReadinessPoller() override;
 
   // What a system has to provide.
@@ -301,6 +306,8 @@ class ReadinessPoller : public Poller {
   // Set once.
   Clock& clock_;
   const std::int64_t budget_max_;  // of one wait()
+  const ShortReceive short_receive_;
+  const bool waits_in_send_;  // MSG_DONTWAIT is for receives only (NetBSD): sockets are made non-blocking
 
   // Owner thread only.
   DescriptorTable table_;

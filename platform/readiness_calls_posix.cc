@@ -80,7 +80,7 @@ void take_received(Message& message, const msghdr& native, std::size_t size) noe
 // 0, or a negated errno, which no descriptor that we know has ever given.
 std::int64_t ReadinessPoller::make_non_blocking(Descriptor& descriptor) noexcept {
   if ((descriptor.state & non_blocking) != 0) [[likely]] return 0;
-  ++stats_.system_calls;
+  stats_.system_calls += 2;
   const Result<void> done = sys::set_non_blocking(descriptor.native);
   if (!done) return -done.error().code();
   descriptor.state |= non_blocking;
@@ -142,7 +142,8 @@ std::int64_t ReadinessPoller::receive_otherwise(Descriptor& descriptor, void* bu
     message.msg_iov = &slice;
     message.msg_iovlen = 1;
     result = sys::recvmsg(descriptor.native, &message, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
-    if ((message.msg_flags & MSG_CTRUNC) != 0) wanted = 0;  // ended early by what came along: no proof
+    const bool ended_early = (message.msg_flags & MSG_CTRUNC) != 0;  // by what came along
+    if (ended_early || short_receive_ == ShortReceive::nothing) wanted = 0;
   } else {
     result = peek ? -EOPNOTSUPP : sys::read(descriptor.native, buffer, size);
   }
@@ -170,7 +171,8 @@ std::int64_t ReadinessPoller::try_vector(Operation& operation, Descriptor& descr
     const bool peek = (operation.flags & operation_peek) != 0;
     result = reads ? sys::recvmsg(descriptor.native, &message, MSG_DONTWAIT | (peek ? MSG_PEEK : 0))
                    : sys::sendmsg(descriptor.native, &message, MSG_DONTWAIT);
-    if ((message.msg_flags & MSG_CTRUNC) != 0 || (peek && result > 0)) wanted = 0;
+    const bool ended_early = (message.msg_flags & MSG_CTRUNC) != 0;
+    if (reads && (ended_early || short_receive_ == ShortReceive::nothing || (peek && result > 0))) wanted = 0;
   } else {
     result = reads ? sys::readv(descriptor.native, native_slices(slices), static_cast<int>(count))
                    : sys::writev(descriptor.native, native_slices(slices), static_cast<int>(count));

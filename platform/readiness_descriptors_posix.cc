@@ -9,9 +9,11 @@
 
 namespace gyre {
 
-ReadinessPoller::ReadinessPoller(const PollerOptions& options) noexcept
+ReadinessPoller::ReadinessPoller(const PollerOptions& options, ShortReceive means) noexcept
     : clock_(options.clock == nullptr ? steady_clock() : *options.clock),
       budget_max_(std::clamp(options.completions_max, 1u, completions_per_wait) * bytes_per_completion),
+      short_receive_(means),
+      waits_in_send_(means == ShortReceive::nothing),
       lent_(options.lent_buffers, options.lent_buffer_size),
       worker_([](void* poller) noexcept { static_cast<ReadinessPoller*>(poller)->nudge(); }, this) {}
 
@@ -52,6 +54,7 @@ Result<Descriptor*> ReadinessPoller::attach(UniqueFd fd, DescriptorKind kind) no
     sys::ignore_broken_pipes();
   } else if (kind != DescriptorKind::file) {
     sys::prevent_broken_pipe_signal(native);
+    if (kind == DescriptorKind::socket && waits_in_send_) result = make_non_blocking(*descriptor);
   }
   bool watched = false;
   if (result == 0 && kind != DescriptorKind::file) {

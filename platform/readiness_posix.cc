@@ -70,7 +70,8 @@ inline std::int64_t ReadinessPoller::receive_some(Descriptor& descriptor, void* 
   if ((descriptor.state & otherwise) != 0) return receive_otherwise(descriptor, buffer, size, peek);
   const std::int64_t result =
       sys::recv(descriptor.native, buffer, size, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
-  note_read(descriptor, result, peek && result > 0 ? 0 : size);
+  const bool proves_nothing = short_receive_ == ShortReceive::nothing || (peek && result > 0);
+  note_read(descriptor, result, proves_nothing ? 0 : size);
   return result;
 }
 
@@ -152,7 +153,7 @@ std::int64_t ReadinessPoller::settle_send(Descriptor& descriptor, const void* da
     ++stats_.system_calls;
     result = sys::send(descriptor.native, data, size, MSG_DONTWAIT);
   }
-  note_written(descriptor, sys::judged(result), size);
+  note_written(descriptor, sys::judged(result), std::min(size, sys::transfer_max));
   if (result == -EAGAIN) --stats_.inline_completions;  // that of inline_sends_
   return result;
 }

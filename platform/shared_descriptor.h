@@ -3,7 +3,7 @@
 // O_NONBLOCK belongs to the open file, not to the descriptor: who sets it on standard input breaks the shell and every
 // sibling that reads or writes the same terminal or pipe. So terminals, pipes and devices are opened anew where the
 // system allows it (/proc/self/fd), which gives an open file with flags of its own. Sockets are asked not to wait call by
-// call, and regular files never wait: of these a duplicate will do, which also keeps the position that is shared.
+// call (on Linux), and regular files never wait: of these a duplicate will do, which also keeps the position that is shared.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace gyre {
 struct SharedDescriptor {
   UniqueFd fd;
   DescriptorKind kind = DescriptorKind::stream;  // what to attach it as
-  // It could not be opened anew (no /proc, a terminal of another user, ...): attaching it makes `shared` itself
+  // It could not be opened anew (no /proc, a terminal of another user, a socket of a BSD, ...): attaching it makes `shared` itself
   // non-blocking, and whoever did so calls set_blocking(shared) in the end.
   bool shares_mode = false;
 };

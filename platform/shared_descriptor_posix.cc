@@ -52,6 +52,7 @@ Result<SharedDescriptor> open_shared(NativeDescriptor shared) noexcept {
     result.kind = DescriptorKind::file;
   } else if (S_ISSOCK(status->st_mode)) {
     result.kind = DescriptorKind::socket;
+    result.shares_mode = !sys::sockets_stay_blocking && (flags & O_NONBLOCK) == 0;
   } else if (!S_ISFIFO(status->st_mode) && !S_ISCHR(status->st_mode)) {
     // A program that was started with standard input closed: the number has gone to the poller's own descriptor.
     return Error::system(EBADF, OperationKind::open_file);

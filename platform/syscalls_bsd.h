@@ -85,6 +85,8 @@ struct mmsghdr {
 inline constexpr int no_wait = 1;
 // No pipe keeps packets apart.
 inline constexpr int packet_pipe = 0;
+// NetBSD and macOS heed MSG_DONTWAIT in receives only: sockets are made non-blocking.
+inline constexpr bool sockets_stay_blocking = false;
 // POLLIN says so.
 inline constexpr int poll_read_ended = 0;
 // A transfer's length must fit into an int.

@@ -65,6 +65,8 @@ using ::mmsghdr;
 inline constexpr int no_wait = RWF_NOWAIT;
 // poll(): the peer will send no more. 0 where POLLIN says so.
 inline constexpr int poll_read_ended = POLLRDHUP;
+// MSG_DONTWAIT goes for sends, too: a socket need not be made non-blocking.
+inline constexpr bool sockets_stay_blocking = true;
 // get_flags() of a pipe that keeps packets apart.
 inline constexpr int packet_pipe = O_DIRECT;
 
@@ -458,13 +460,15 @@ std::int64_t gettid() noexcept;
 
 // A descriptor, close-on-exec, that is readable once the process has ended. Returned: ESRCH, EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSYS.
 Result<UniqueFd> pidfd_open(std::int64_t process, const Site& site = Site::current()) noexcept;
+// To all of the group that the process leads, or led. Linux 6.9; EINVAL before.
+inline constexpr unsigned pidfd_signal_process_group = 4;
 // Returned: ESRCH, EPERM, EINVAL, ENOSYS.
-Result<void> pidfd_send_signal(NativeDescriptor pidfd, int signal,
+Result<void> pidfd_send_signal(NativeDescriptor pidfd, int signal, unsigned flags,
                                const Site& site = Site::current()) noexcept;
 // Returned: ECHILD. With WNOHANG `info->si_pid` is 0 if there is nothing yet.
 std::int64_t waitid(int id_type, std::int64_t id, siginfo_t* info, int options,
                     const Site& site = Site::current()) noexcept;
-// Returned: ESRCH, EPERM.
+// Returned: ESRCH, EPERM, EINVAL.
 std::int64_t kill(std::int64_t process, int signal, const Site& site = Site::current()) noexcept;
 
 // Starts a thread that gets no signals (through libc, which must know of it); 0 or a negated errno. Failures are injected as number_start_thread's.

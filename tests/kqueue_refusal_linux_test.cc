@@ -1,10 +1,13 @@
-// What the kqueue poller does when the kernel refuses a registration, which only the double of that kernel does at will.
+// What the kqueue poller does when the kernel refuses a registration, which only the double of that kernel does at will, or
+// ends a call early, which takes the seam for failures.
 #include <sys/event.h>
+#include <sys/syscall.h>
 
 #include <cerrno>
 #include <chrono>
 #include <vector>
 
+#include <gyre/platform/fault_plan.h>
 #include <gyre/platform/poller_backends.h>
 
 #include "support/kqueue/kqueue_double.h"
@@ -79,6 +82,14 @@ TEST_F(KqueueRefusalTest, LastingRefusalDoesNotSpinAndEndsWhenThereIsMemory) {
     EXPECT_TRUE(io_->sleeps_through());
     io_->close_now(near);
   }
+}
+
+// NetBSD had no EVFILT_USER before its version 10.
+TEST_F(KqueueRefusalTest, KernelThatCannotWakeGivesAnErrorAndNoPoller) {
+  refuse_registrations(EVFILT_USER, EINVAL, 1);
+  const Result<std::unique_ptr<Poller>> poller = make_kqueue_poller({});
+  ASSERT_FALSE(poller.has_value());
+  EXPECT_EQ(poller.error(), std::errc::invalid_argument);
 }
 
 TEST_F(KqueueRefusalTest, OthersAreServedWhileARegistrationIsRefused) {
@@ -166,6 +177,27 @@ TEST_F(KqueueRefusalTest, WhatWasRegisteredByHalfIsForgottenWhenItIsDetached) {
   const UniqueFd back = io_->detach(near);
   EXPECT_FALSE(is_registered(number, EVFILT_READ));
   EXPECT_FALSE(is_registered(number, EVFILT_WRITE));
+}
+
+// The BSDs end a receive before descriptors that come along and at urgent data, with data left and no event for them. Here
+// it is the receive that is cut.
+TEST_F(KqueueRefusalTest, ShortReceiveFromASocketDoesNotProveThatItIsEmpty) {
+  sys::FaultPlan plan;
+  const sys::FaultScope scope(plan);
+  for (const bool is_local : {true, false}) {
+    Pair pair = is_local ? unix_pair() : tcp_pair();
+    Descriptor& near = io_->attach(std::move(pair.near));
+    Request& first = io_->receive(near, 64);
+    io_->settle();
+    for (const long number : {SYS_recvmsg, SYS_recvfrom}) {
+      plan.add(sys::FaultRule{.number = number, .times = sys::FaultRule::sticky, .fault = {sys::Fault::Kind::shorten, 3}});
+    }
+    write_all(pair.far, "abcdef");
+    EXPECT_EQ(io_->finish(first), 3);
+    plan.clear_rules();
+    EXPECT_EQ(io_->finish(io_->receive(near, 64)), 3) << (is_local ? "local" : "TCP");
+    io_->close_now(near);
+  }
 }
 
 }  // namespace

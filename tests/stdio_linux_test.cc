@@ -88,6 +88,7 @@ Task<void> wait_for_input(NativeDescriptor fd, const UniqueFd& writer) {
 TEST_P(StdioTest, WaitingForAPipeOrASocketLeavesItBlocking) {
   Pipe pipe = pipe_pair();
   EXPECT_TRUE(run(wait_for_input(pipe.read_end.get(), pipe.write_end)));
+  if (poller().name() == "kqueue") return;  // for the BSDs' sake it makes sockets non-blocking
   Pair pair = unix_pair();
   EXPECT_TRUE(run(wait_for_input(pair.near.get(), pair.far)));
 }

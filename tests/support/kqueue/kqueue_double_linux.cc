@@ -7,12 +7,12 @@
 //    3   a registration finds what is ready already                          EPOLL_CTL_ADD and _MOD do, too
 //    4   EVFILT_READ: EV_EOF once the writer is gone, also while data are     EPOLLRDHUP, EPOLLHUP; `data` says how much is left
 //        left to be read
-//    5   EVFILT_WRITE: EV_EOF once the reader is gone; of a socket also       EPOLLERR, EPOLLHUP
-//        after a failed connect
+//    5   EVFILT_WRITE: EV_EOF once the reader is gone; of a socket also       EPOLLERR, EPOLLHUP; not of a full pipe, of which
+//        after a failed connect                                               NetBSD has only EVFILT_READ's EV_EOF
 //    6   a change that fails is an event with EV_ERROR and the errno, if     as it says, else the call fails with it; FreeBSD
 //        there is room, else the call fails with that errno                  leaves no other flag, so neither does this
-//    7   EV_RECEIPT: every change is answered so, with 0 for success;         as it says
-//        pending events are not retrieved
+//    7   EV_RECEIPT: every change is answered so, with 0 for success;         as it says; a receipt without room ends the call:
+//        pending events are not retrieved                                     0, and the rest is not made (NetBSD)
 //    8   EV_DELETE of what is not registered: ENOENT; bad descriptor: EBADF   as it says
 //    9   EINTR: all changes have been made                                    as it says
 //   10   closing a descriptor deletes its events                             nothing is reported of a number that is closed, or
@@ -229,6 +229,11 @@ bool is_current(const Queue& queue, const epoll_event& seen, std::uintptr_t iden
          file.st_ino == told->second.inode;
 }
 
+bool is_pipe(int fd) {
+  struct stat file {};
+  return ::fstat(fd, &file) == 0 && S_ISFIFO(file.st_mode);
+}
+
 // Row 4, row 5.
 void report(Queue& queue, const epoll_event& seen, Answers& answers) {
   const auto ident = static_cast<std::uintptr_t>(static_cast<std::uint32_t>(seen.data.u64));
@@ -244,7 +249,8 @@ void report(Queue& queue, const epoll_event& seen, Answers& answers) {
     answers.push(event);
   }
   const Note* const writer = find(queue, ident, EVFILT_WRITE);
-  if (writer != nullptr && ((seen.events & EPOLLOUT) != 0 || has_failed) && !answers.is_full()) {
+  const bool is_told = has_failed && !is_pipe(static_cast<int>(ident));
+  if (writer != nullptr && ((seen.events & EPOLLOUT) != 0 || is_told) && !answers.is_full()) {
     struct kevent event = event_of(ident, EVFILT_WRITE, *writer);
     if (has_failed) event.flags |= EV_EOF;
     answers.push(event);
@@ -260,7 +266,7 @@ void report_triggered(Queue& queue, Answers& answers) {
   }
 }
 
-// Row 6, row 7. False: the call fails with errno.
+// Row 6, row 7. False: the call ends here; it fails if errno is not 0.
 bool make_changes(int epoll, const struct kevent* changes, int count, Answers& answers) {
   const KernelLock lock;
   Queue& queue = queues()[epoll];
@@ -269,8 +275,7 @@ bool make_changes(int epoll, const struct kevent* changes, int count, Answers& a
     if (error == 0 && (changes[i].flags & EV_RECEIPT) == 0) continue;
     if (answers.is_full()) {
       errno = error;
-      if (error != 0) return false;
-      continue;
+      return false;
     }
     struct kevent answer = changes[i];
     answer.flags = EV_ERROR;
@@ -344,7 +349,7 @@ extern "C" int kqueue() {
 extern "C" int kevent(int queue, const struct kevent* changes, int changes_count, struct kevent* events, int events_max,
                       const timespec* timeout) {
   Answers answers{events, events_max};
-  if (!make_changes(queue, changes, changes_count, answers)) return -1;
+  if (!make_changes(queue, changes, changes_count, answers)) return errno == 0 ? 0 : -1;
   if (answers.count > 0 || events_max == 0) return answers.count;  // row 7
   if (is_pidfd(queue)) {
     // Nobody waits in such a queue: it is polled.
