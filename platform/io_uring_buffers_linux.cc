@@ -41,8 +41,9 @@ Result<void> ProvidedBuffers::open(IoUringRing& ring, std::uint32_t count, std::
   if (ring.features().buffer_rings) {
     const Result<void*> pages = sys::mmap(ring_bytes(count), no_descriptor, 0);
     if (pages) {
-      // The kernel keeps these very pages. After a fork() a write of ours would go to a copy.
-      sys::madvise(*pages, ring_bytes(count), MADV_DONTFORK);
+      // The kernel keeps these very pages: a fork() must not make a write of ours go to a copy. A child, which may have
+      // inherited bytes that it gives back, has pages of its own.
+      sys::madvise(*pages, ring_bytes(count), MADV_WIPEONFORK);
       uring::RegisterBufferRing registration{};
       registration.address = reinterpret_cast<std::uint64_t>(*pages);
       registration.entries = count;

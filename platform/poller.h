@@ -136,9 +136,11 @@ struct PollerOptions {
   // io_uring: entries of the submission and of the completion queue (0: four times the former).
   std::uint32_t submissions_max = 256;
   std::uint32_t completion_entries = 0;
-  // Lent buffers: number (a power of two) and size. The memory is taken when first needed.
+  // Lent buffers: number (a power of two) and size. The memory is taken when first needed. A block of 16 KiB leaves room,
+  // and so does any TLS record (18,437 bytes at most): a buffer that is not full tells, without a receive in vain, that
+  // no more has come.
   std::uint32_t lent_buffers = 256;
-  std::uint32_t lent_buffer_size = 16384;
+  std::uint32_t lent_buffer_size = 20 * 1024;
   // io_uring: features that the probe must not find, for tests of older tiers.
   enum class Tier : std::uint8_t { basic, net, full } tier = Tier::full;
   Clock* clock = nullptr;  // null: steady_clock()

@@ -313,8 +313,8 @@ Result<UniqueFd> pidfd_open(std::int64_t process, const Site& site) noexcept {
                            OperationKind::spawn_process);
 }
 
-Result<void> pidfd_send_signal(NativeDescriptor pidfd, int signal, const Site& site) noexcept {
-  return answer(call_whole<number_pidfd_send_signal>(site, pidfd, signal, nullptr, 0),
+Result<void> pidfd_send_signal(NativeDescriptor pidfd, int signal, unsigned flags, const Site& site) noexcept {
+  return answer(call_whole<number_pidfd_send_signal>(site, pidfd, signal, nullptr, flags),
                 OperationKind::signal);
 }
 

@@ -91,6 +91,28 @@ TEST_P(ReactorForkTest, ChildMakesItsOwnAndTheParentGoesOn) {
   pair->first.abort();
   pair->second.abort();
 }
+
+Task<Result<LentBytes>> receive_a_byte(TcpStream& from, TcpStream& to) {
+  const std::array<std::byte, 1> byte{std::byte{7}};
+  const Result<void> sent = co_await from.write_all(byte);
+  if (!sent) co_return sent.error();
+  co_return co_await to.receive();
+}
+
+TEST_P(ReactorForkTest, ChildMayDropInheritedBytes) {
+  Result<std::pair<TcpStream, TcpStream>> pair = run(make_pair());
+  ASSERT_TRUE(pair);
+  Result<LentBytes> received = run(receive_a_byte(pair->first, pair->second));
+  ASSERT_TRUE(received);
+  EXPECT_TRUE(in_child([&received] {
+    *received = LentBytes();
+    return true;
+  }));
+  *received = LentBytes();
+  EXPECT_TRUE(run(exchange_a_byte(pair->first, pair->second)));
+  pair->first.abort();
+  pair->second.abort();
+}
 GYRE_INSTANTIATE_FOR_EVERY_POLLER(ReactorForkTest);
 INSTANTIATE_TEST_SUITE_P(DeathOfPoller, ReactorForkDeathTest, ::testing::ValuesIn(gyre::test::backends),
                          gyre::test::backend_label);
