@@ -35,6 +35,7 @@ class ChildWatch {
   // Its Process has gone; `kills`: the child must not outlive it.
   void abandon(bool kills) noexcept;
   Result<void> signal(int number) noexcept;
+  Result<void> signal_group(int number) noexcept;
 
   Event started;
   Event ended;
@@ -156,7 +157,8 @@ void ChildWatch::set_status(Result<ExitStatus> result) noexcept {
   status = result;
   // What a child that has ended by itself leaves behind lives on; what a killed one does, where there are jobs, not.
   if (!is_killed_) set_free(child_);
-  child_ = ChildHandle();
+  // A group may outlive its leader; the handle reaches it.
+  if (child_.group == ProcessGroup::inherited) child_ = ChildHandle();
   // A report that nobody has read yet may still be in the pipe; the memory is free all the same.
   if (start_) start_->note_end();
   ended.set();
@@ -172,6 +174,11 @@ Result<void> ChildWatch::signal(int number) noexcept {
   if (status) return Error::system(static_cast<int>(std::errc::no_such_process), OperationKind::signal);
   if (number == signal_kill) is_killed_ = true;
   return send_signal(child_, number);
+}
+
+Result<void> ChildWatch::signal_group(int number) noexcept {
+  if (number == signal_kill) is_killed_ = true;
+  return send_group_signal(child_, number);
 }
 
 void ChildWatch::abandon(bool kills) noexcept {
@@ -336,6 +343,7 @@ std::optional<Result<ExitStatus>> Process::status() const noexcept { return watc
 Result<void> Process::signal(int number) noexcept { return watch_->signal(number); }
 Result<void> Process::terminate() noexcept { return signal(signal_terminate); }
 Result<void> Process::kill() noexcept { return signal(signal_kill); }
+Result<void> Process::signal_group(int number) noexcept { return watch_->signal_group(number); }
 
 Task<Result<ExitStatus>> Process::wait() {
   detail::ChildWatch& watch = *watch_;

@@ -10,7 +10,8 @@
 // children, takes the status away: no_child_process.)
 //
 // Starting does not block the loop: the child runs in its parent's memory until it executes its program, and the loop goes
-// on meanwhile. It is in net/ and not in reactor/, because its pipes are streams.
+// on meanwhile. It is in net/ and not in reactor/, because its pipes are streams. Valgrind knows no such clone() and ends there:
+// look for errors of memory by the sanitizers.
 #pragma once
 
 #include <cstddef>
@@ -167,6 +168,10 @@ class Process {
   Result<void> signal(int number) noexcept;
   Result<void> terminate() noexcept;  // SIGTERM
   Result<void> kill() noexcept;       // SIGKILL
+  // To the child's own group (Command::group()): to the child and the programs that it has started, also when only they are
+  // left. stop() and the destructor end the child alone. (On Windows as signal(), and not after the child's end.)
+  // Errors: no_such_process once nobody is left; operation_not_permitted; invalid_argument if it has no group of its own.
+  Result<void> signal_group(int number) noexcept;
   // Asks it to end; after `grace`, kills it; waits for the end. Not cancellable, but bounded by `grace` and 10 s.
   [[nodiscard]] Task<Result<ExitStatus>> stop(Duration grace = std::chrono::seconds(5));
   // The child is no longer this object's: it runs on, and the reactor reaps it. Returns its number.

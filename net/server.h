@@ -202,7 +202,8 @@ class Server {
 
   // No more connections: the listeners are closed. Those that are open may go on for `grace` (the
   // first form: for options.drain), then they are cancelled. Idempotent; a later call may only
-  // shorten the grace.
+  // shorten the grace. Handlers are not woken: one that waits for its client meanwhile waits to the end of the grace, unless
+  // its connections() are told, by shutdown(ShutdownSide::read): then it reads the end once it has read what is there.
   void stop() noexcept { stop(options_.drain); }
   void stop(Duration grace) noexcept;
   // stop(), and all connections are reset at once.

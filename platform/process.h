@@ -92,6 +92,10 @@ class [[nodiscard]] ChildStart {
 // Windows knows SIGKILL (9), which ends the descendants, too, and SIGINT, SIGTERM and SIGBREAK: these are Ctrl-Break for a
 // child that has a group of its own (operation_not_supported: it shares no console with the caller), and end any other.
 Result<void> send_signal(const ChildHandle& child, int signal) noexcept;
+// To everybody in the child's own group, also once the child has ended. Linux 6.9 and newer have it by the pidfd; elsewhere it
+// goes by the number, which the system gives to no other process while one of the group lives. (Windows: as send_signal().)
+// Errors: no_such_process: nobody is left; operation_not_permitted; invalid_argument: there is no such group or signal.
+Result<void> send_group_signal(const ChildHandle& child, int signal) noexcept;
 // The child, and what it leaves behind, may outlive the handle.
 void set_free(ChildHandle& child) noexcept;
 // Takes the status of a child that has ended; nothing if it has not. Errors: no_child_process if somebody else has taken

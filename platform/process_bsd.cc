@@ -220,6 +220,14 @@ Result<void> send_signal(const ChildHandle& child, int signal) noexcept {
   return {};
 }
 
+Result<void> send_group_signal(const ChildHandle& child, int signal) noexcept {
+  if (child.group == ProcessGroup::inherited) return failure(EINVAL, OperationKind::signal);
+  if (child.id <= 0) return failure(ESRCH, OperationKind::signal);
+  const std::int64_t result = sys::kill(-child.id, signal);
+  if (result < 0) return failure(static_cast<int>(-result), OperationKind::signal);
+  return {};
+}
+
 std::optional<Result<ExitStatus>> try_reap(const ChildHandle& child) noexcept {
   if (child.id <= 0) return Result<ExitStatus>(ExitStatus{.code = 127});
   int native = 0;

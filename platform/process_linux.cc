@@ -148,7 +148,17 @@ Result<void> ChildStart::finish() noexcept {
 void ChildStart::note_end() noexcept { memory_->is_left = true; }
 
 Result<void> send_signal(const ChildHandle& child, int signal) noexcept {
-  return sys::pidfd_send_signal(child.pidfd.get(), signal);
+  return sys::pidfd_send_signal(child.pidfd.get(), signal, 0);
+}
+
+Result<void> send_group_signal(const ChildHandle& child, int signal) noexcept {
+  if (child.group == ProcessGroup::inherited) return Error::system(EINVAL, OperationKind::signal);
+  Result<void> sent = sys::pidfd_send_signal(child.pidfd.get(), signal, sys::pidfd_signal_process_group);
+  if (sent || sent.error() != std::errc::invalid_argument) return sent;
+  // Older than Linux 6.9, or no such signal.
+  const std::int64_t result = sys::kill(-child.id, signal);
+  if (result < 0) return Error::system(static_cast<std::int32_t>(-result), OperationKind::signal);
+  return {};
 }
 
 bool can_die_with_parent() noexcept { return true; }

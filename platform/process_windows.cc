@@ -295,6 +295,11 @@ Result<void> send_signal(const ChildHandle& child, int signal) noexcept {
   return sys::last_error(OperationKind::signal);
 }
 
+Result<void> send_group_signal(const ChildHandle& child, int signal) noexcept {
+  if (child.group == ProcessGroup::inherited) return Error::system(EINVAL, OperationKind::signal);
+  return send_signal(child, signal);
+}
+
 bool can_die_with_parent() noexcept { return true; }
 
 void set_free(ChildHandle& child) noexcept {

@@ -48,6 +48,8 @@ struct ReactorOptions {
   SchedulerOptions scheduler;
   PollerOptions poller;
   // Instead of the default choice of poller, and of the steady clock: for tests and simulations.
+  // Virtual time is a clock that `before_wait` moves to next_deadline(), unless that is `never`: then a sleep of an hour takes
+  // none. It needs tasks that talk in memory (make_duplex(), channels): for what comes from elsewhere nobody would wait.
   std::unique_ptr<Poller> with_poller;
   Clock* clock = nullptr;
   // Threads to offload work to; null: the reactor makes its own when they are first asked for.

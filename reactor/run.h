@@ -3,6 +3,7 @@
 //   int main() { return gyre::run(serve(gyre::Endpoint::any_v6(7000))) ? 0 : 1; }
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <utility>
 
@@ -26,6 +27,11 @@ struct RunOptions {
 
 // What main() returns: 0 after success and after Ctrl-C; else 1, and the error is printed to standard error.
 int exit_status(const Result<void>& ended);
+// The same for a task that says the status itself.
+template <std::same_as<int> Status>
+int exit_status(const Result<Status>& ended) {
+  return ended ? *ended : exit_status(Result<void>(ended.error()));
+}
 
 namespace detail {
 

@@ -1,4 +1,4 @@
-// signals({SIGTERM, SIGHUP}): the signals of the process as a stream that a task can wait for.
+// signals({SIGTERM, SIGHUP}): the signals of the process as a stream that a task can wait for. (The names are in <csignal>.)
 //
 //   Result<SignalStream> stream = signals({SIGHUP});
 //   while (Result<int> signal = co_await stream->receive()) reload();

@@ -35,10 +35,12 @@ void print_failure(void*, const TaskFailure& failure) noexcept {
 }
 
 void print_slow_step(void*, const SlowStep& step) noexcept {
-  std::fprintf(stderr, "gyre: task %u \"%s\" held its thread for %.1f ms; it now waits at %s:%u\n",
-               step.task_id, step.task_name != nullptr ? step.task_name : "",
-               static_cast<double>(step.took.count()) / 1e6,
-               step.file != nullptr ? step.file : "its end", step.line);
+  const std::string name = step.task_name != nullptr ? std::string(" \"") + step.task_name + '"' : std::string();
+  const std::string place = step.file != nullptr
+                                ? "it now waits at " + std::string(step.file) + ':' + std::to_string(step.line)
+                                : std::string("it has ended");
+  std::fprintf(stderr, "gyre: task %u%s held its thread for %.1f ms; %s\n", step.task_id, name.c_str(),
+               static_cast<double>(step.took.count()) / 1e6, place.c_str());
 }
 
 }  // namespace

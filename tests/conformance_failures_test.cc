@@ -242,6 +242,20 @@ TEST(SlowStepTest, ShortStepIsNotReported) {
   EXPECT_TRUE(log.steps.empty());
 }
 
+TEST(SlowStepTest, WhatIsPrintedSaysOnlyWhatIsKnown) {
+  ManualClock clock;
+  SchedulerOptions options;
+  options.slow_step = 10ms;
+  Scheduler scheduler(clock, options);
+  scheduler.detached().spawn(work, std::ref(clock), Duration(12ms));
+  ::testing::internal::CaptureStderr();
+  static_cast<void>(scheduler.run_ready(1));
+  const std::string text = ::testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(text.starts_with("gyre: task ")) << text;
+  EXPECT_TRUE(text.ends_with(" held its thread for 12.0 ms; it has ended\n")) << text;
+  EXPECT_EQ(text.find('"'), text.npos) << text;
+}
+
 // --- Wake-up ---------------------------------------------------------------------------------------------------------
 
 // C-025: while the bell cannot be rung, posters are not hurt, and what they post arrives when the reactor next wakes.

@@ -47,6 +47,43 @@ TEST(ReactorRunTest, RunUntilReturnsTheValue) {
   EXPECT_EQ(*run(value_after(0s, 43)), 43);
 }
 
+// An int is the status itself; whatever else is as for a task without a value.
+TEST(ExitStatusTest, IsWhatTheTaskSays) {
+  EXPECT_EQ(exit_status(Result<int>(3)), 3);
+  EXPECT_EQ(exit_status(Result<int>(Error::cancelled())), 0);
+  EXPECT_EQ(exit_status(Result<int>(Errc::broken)), 1);
+  EXPECT_EQ(exit_status(Errc::broken), 1);
+}
+
+// As ReactorOptions has it: on the system's own poller, which then waits for nothing.
+struct JumpingReactor {
+  JumpingReactor() {
+    ReactorOptions options;
+    options.clock = &clock;
+    options.before_wait = [](void* owner) noexcept {
+      auto& self = *static_cast<JumpingReactor*>(owner);
+      const Instant next = self.reactor->next_deadline();
+      if (next != never) self.clock.advance_to(next);
+    };
+    options.hook_owner = this;
+    reactor = std::move(*Reactor::create(std::move(options)));
+  }
+  gyre::testing::ManualClock clock;
+  std::unique_ptr<Reactor> reactor;
+};
+
+TEST(ReactorRunTest, AClockThatMovesToTheNextDeadlineBeforeAWaitMakesTimeVirtual) {
+  JumpingReactor jumping;
+  const Instant begin = jumping.clock.now();
+  const Result<int> value = jumping.reactor->run_until(with_timeout(720h, value_after(700h, 42)));
+  ASSERT_TRUE(value);
+  EXPECT_EQ(*value, 42);
+  EXPECT_EQ(jumping.clock.now() - begin, 700h);
+  const Result<void> late = jumping.reactor->run_until(with_timeout(24h, nap(25h)));
+  EXPECT_EQ(late.error(), std::errc::timed_out);
+  EXPECT_EQ(jumping.clock.now() - begin, 724h);
+}
+
 // C-001, C-029: an exception comes out of the run, and the reactor can be used again.
 TEST(ReactorRunTest, RunUntilRethrowsAndRunsAgain) {
   VirtualReactor reactor;

@@ -178,6 +178,54 @@ TEST_P(ProcessPosixTest, TheChildMayHaveAGroupOrASessionOfItsOwn) {
   }
 }
 
+// The leader has ended; what it has left behind holds the output open until the signal ends it.
+Task<Result<void>> end_what_a_leader_leaves() {
+  Command command = shell_with_pipes("sleep 60 & echo ready");
+  command.group(ProcessGroup::own_group);
+  Result<Process> process = co_await Process::start(command);
+  if (!process) co_return process.error();
+  const std::string line = co_await read_line(process->output());
+  EXPECT_EQ(line, "ready");
+  const Result<ExitStatus> ended = co_await process->wait();
+  if (!ended) co_return ended.error();
+  EXPECT_EQ(process->terminate().error(), std::errc::no_such_process);
+  const Result<void> none = process->signal_group(0);
+  if (!none) co_return none.error();
+  EXPECT_EQ(process->signal_group(12345).error(), std::errc::invalid_argument);
+  const Result<void> sent = process->signal_group(SIGTERM);
+  if (!sent) co_return sent.error();
+  const std::string rest = co_await read_line(process->output());
+  EXPECT_EQ(rest, "");
+  co_return Result<void>{};
+}
+
+TEST_P(ProcessPosixTest, ASignalToTheGroupReachesWhatItsLeaderHasLeftBehind) {
+  const Result<void> done = run(end_what_a_leader_leaves());
+  EXPECT_TRUE(done.has_value()) << done.error();
+}
+
+TEST_P(ProcessPosixTest, ASignalToTheGroupGoesByNumberBeforeLinux69) {
+  if (!fault_injection) GTEST_SKIP() << "built without fault injection";
+  sys::FaultPlan plan;
+  plan.add(sys::FaultRule{.number = sys::number_pidfd_send_signal, .times = sys::FaultRule::sticky, .fault = {sys::Fault::Kind::fail, EINVAL}});
+  const sys::FaultScope scope(plan);
+  const Result<void> done = run(end_what_a_leader_leaves());
+  EXPECT_TRUE(done.has_value()) << done.error();
+  EXPECT_EQ(plan.hits(), 3U);
+}
+
+Task<Result<void>> signal_the_group_of(const Command& command) {
+  Result<Process> process = co_await Process::start(command);
+  if (!process) co_return process.error();
+  co_return process->signal_group(SIGTERM);
+}
+
+TEST_P(ProcessPosixTest, AChildWithoutAGroupOfItsOwnHasNoneToSignal) {
+  const Command command = shell_with_pipes("read line");
+  const Result<void> sent = run(signal_the_group_of(command));
+  EXPECT_EQ(sent.error(), std::errc::invalid_argument);
+}
+
 // --- C-172: a start that fails ---------------------------------------------------------------------------------------
 
 Task<Result<Process>> start(const Command& command) { co_return co_await Process::start(command); }

@@ -82,6 +82,14 @@ TEST_P(ProcessTest, C171_CommunicateCollectsOutputAndErrorsWithoutInput) {
   EXPECT_EQ(done->status.to_string(), "exit status 3");
 }
 
+// 259 is what Windows says of a process that still runs. (Elsewhere exit codes have 8 bits.)
+TEST_P(ProcessTest, AnExitCodeOf259IsAnEndLikeAnyOther) {
+  const Result<ProcessOutput> done = run(run_child({"exit 259"}));
+  ASSERT_TRUE(done.has_value()) << done.error();
+  EXPECT_EQ(done->status.signal, 0);
+  EXPECT_EQ(done->status.code & 0xff, 3);
+}
+
 TEST_P(ProcessTest, C171_AChildThatDoesNotReadItsInputIsNoError) {
   const std::string big = pattern(std::size_t{1} << 20);
   const Result<ProcessOutput> done = run(run_child({"close", "say done"}, big));
