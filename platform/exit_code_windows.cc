@@ -35,7 +35,7 @@ ExitStatus exit_status_of(std::uint32_t exit_code) noexcept {
   for (const Entry& entry : entries) {
     if (entry.exit_code == exit_code) return {.code = 0, .signal = entry.signal};
   }
-  if ((exit_code & 0xffffff00) == own) return {.code = 0, .signal = static_cast<int>(exit_code & 0xff)};
+  if ((exit_code & 0xffffff00) == own && exit_code != own) return {.code = 0, .signal = static_cast<int>(exit_code & 0xff)};
   return {.code = static_cast<int>(exit_code), .signal = 0};
 }
 

@@ -24,7 +24,9 @@ void IocpPoller::on_packet(const OVERLAPPED_ENTRY& entry) noexcept {
         if (again != -EINPROGRESS) on_result(record, again);
         return;
       }
-      const std::int64_t result = conclude_or_repeat(record, status < 0 ? status : bytes);
+      const bool is_socket = (record.operation->descriptor->state & descriptor_socket) != 0;
+      const bool asks_again = status >= 0 && !cancelled && !is_socket && is_empty_write(*record.operation, bytes);
+      const std::int64_t result = asks_again ? ask_for(record) : conclude_or_repeat(record, status < 0 ? status : bytes);
       if (result != -EINPROGRESS) on_result(record, result);
       return;
     }

@@ -13,6 +13,8 @@ constexpr std::size_t slices_max = 64;  // of one call; of a stream the rest is 
 constexpr std::size_t batch_max = 64;
 // Windows takes a send whole as soon as there is room for a byte. So much of it, lest all memory goes into buffers.
 constexpr std::size_t send_max = std::size_t{1} << 20;
+// What a receive may bring is locked in memory while it waits.
+constexpr std::size_t receive_max = std::size_t{1} << 20;
 constexpr std::size_t transmit_max = std::size_t{1} << 30;
 
 // The system's slices have another layout.
@@ -274,8 +276,8 @@ std::int64_t conclude_connect(const Operation& operation, std::int64_t result) n
 std::int64_t ask_to_receive(InFlight& record) noexcept {
   Operation& operation = *record.operation;
   const bool is_vector = operation.kind == OperationKind::receive_vector;
-  Slices slices = is_vector ? Slices(operation.slices, operation.size, sys::transfer_max)
-                            : Slices(operation.buffer, operation.size);
+  Slices slices = is_vector ? Slices(operation.slices, operation.size, receive_max)
+                            : Slices(operation.buffer, std::min(operation.size, receive_max));
   record.flags = 0;
   DWORD received = 0;
   return sys::receive(operation.descriptor->native, slices.data(), slices.size(), &record.flags, nullptr, nullptr,
@@ -320,6 +322,14 @@ std::int64_t transfer(const Operation& operation, GatheredSlices& gathered, OVER
   } else if (operation.kind != OperationKind::readable) {
     slice = {operation.buffer, operation.size};
   }
+  // A write that waits is untouched as long as the pipe's buffer has room for the whole of it: with the first byte that the
+  // reader takes the rest fits, and it is done. A longer one, cancelled half done, could not say how much has gone (C3).
+  // That is so for the pipes that Gyre makes; others' may have smaller buffers.
+  if (operation.kind == OperationKind::send || operation.kind == OperationKind::send_vector) {
+    slice.size = std::min(slice.size, gathered_max);
+  } else if (operation.kind == OperationKind::receive) {
+    slice.size = std::min(slice.size, receive_max);
+  }
   return reads(operation.kind) ? sys::read_file(file, slice.data, slice.size, overlapped)
                                : sys::write_file(file, slice.data, slice.size, overlapped);
 }
@@ -330,6 +340,30 @@ std::int64_t conclude_transfer(const Operation& operation, const GatheredSlices&
   if (result > 0) gathered.scatter(operation, static_cast<std::size_t>(result));
   if (result == -EINVAL && sys::is_directory(operation.descriptor->native)) return -EISDIR;
   return result == -ENODATA || result == -EPIPE ? 0 : result;
+}
+
+// A pipe may be one that is overlapped, and belong to another port: without an event of our own its end would be told
+// to nobody. Anything else is read and written at the place where it is.
+std::int64_t transfer_stream(const Operation& operation, GatheredSlices& gathered, BlockingCall& call) noexcept {
+  const NativeDescriptor stream = operation.descriptor->native;
+  OVERLAPPED overlapped{};
+  UniqueFd event;
+  if (::GetFileType(sys::handle_of(stream)) == FILE_TYPE_PIPE) {
+    const HANDLE made = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
+    if (made == nullptr) return -ENOMEM;
+    event.reset(sys::descriptor_of(made));
+    overlapped.hEvent = without_packet(made);
+  }
+  OVERLAPPED* const used = event ? &overlapped : nullptr;
+  std::int64_t result = 0;
+  do {
+    if (!call.enter(sys::handle_of(stream), used)) return -ECANCELED;
+    result = transfer(operation, gathered, used);
+    if (result == -EINPROGRESS) result = sys::wait_for_file(stream, &overlapped);
+    call.leave();
+    // ECANCELED, and not by us: a console's read ends so at Ctrl-C. (Under Wine there is no such end.)
+  } while (result == -ECANCELED || is_empty_write(operation, result));
+  return result;
 }
 
 }  // namespace
@@ -381,7 +415,7 @@ std::int64_t call_connect(InFlight& record) noexcept {
   return -EAGAIN;
 }
 
-std::int64_t call_blocking(Operation& operation) noexcept {
+std::int64_t call_blocking(Operation& operation, BlockingCall& call) noexcept {
   GatheredSlices gathered;
   switch (operation.kind) {
     case OperationKind::open_file: return sys::open_file(operation.path, operation.size);
@@ -404,7 +438,7 @@ std::int64_t call_blocking(Operation& operation) noexcept {
     case OperationKind::readable:
     case OperationKind::writable: return 0;
     default: {
-      const std::int64_t result = transfer(operation, gathered, nullptr);
+      const std::int64_t result = transfer_stream(operation, gathered, call);
       return conclude_transfer(operation, gathered, result);
     }
   }
@@ -451,6 +485,12 @@ std::int64_t conclude(InFlight& record, std::int64_t result) noexcept {
   }
 }
 
+// A write of no bytes ends a read of a pipe, with none; the end of the pipe is an error. (Wine takes no notice of one.)
+bool is_empty_write(const Operation& operation, std::int64_t result) noexcept {
+  const bool receives = (traits_of(operation.kind) & kind_takes_input) != 0 && operation.kind != OperationKind::readable;
+  return result == 0 && receives && ::GetFileType(sys::handle_of(operation.descriptor->native)) == FILE_TYPE_PIPE;
+}
+
 bool is_reset(const Descriptor& stream) noexcept {
   const HANDLE event = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
   if (event == nullptr) return false;
@@ -488,6 +528,7 @@ std::int64_t answer_without_system(const Operation& operation) noexcept {
       return is_empty ? 0 : -EAGAIN;
     }
     case OperationKind::splice: return -EOPNOTSUPP;
+    case OperationKind::send_file: return operation.size == 0 ? 0 : -EAGAIN;  // to TransmitFile() 0 bytes are the whole file
     default: return -EAGAIN;
   }
 }

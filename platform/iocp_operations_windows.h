@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <gyre/platform/blocking_call_windows.h>
 #include <gyre/platform/gathered_slices_windows.h>
 #include <gyre/platform/intrusive_list.h>
 #include <gyre/platform/operation.h>
@@ -120,6 +121,8 @@ struct InFlight final : ListLink, OVERLAPPED {
   DWORD flags = 0;                        // of a receive: in and out
   HANDLE wait = nullptr;                  // while `waiting`: the wait's registration
   std::atomic<bool> signalled = false;    // ... and whether its packet is on the way
+  BlockingCall blocking;                  // in the stage pool
+  std::atomic<int> parties = 0;           // ... threads that use this record; the last one sends the packet
   UniqueFd accepted;                      // the socket that AcceptEx connects
   GatheredSlices gathered;                // of a vector that is no socket's
   union {
@@ -136,12 +139,16 @@ void classify(Descriptor& descriptor) noexcept;
 std::int64_t call_directly(Operation& operation) noexcept;
 // The same of connect: asks for it, and is called again when a poll says so.
 std::int64_t call_connect(InFlight& record) noexcept;
-// Makes the call of a kind that is `pooled`, or another on a file or stream that cannot be overlapped; blocks.
-std::int64_t call_blocking(Operation& operation) noexcept;
+// Makes the call of a kind that is `pooled`, or another on a file or stream that cannot be overlapped; blocks. Only
+// transfers of streams can be cut short.
+std::int64_t call_blocking(Operation& operation, BlockingCall& call) noexcept;
 // Asks for an operation, overlapped. -EINPROGRESS: a packet will come. Otherwise it is done; see conclude().
 std::int64_t call_overlapped(InFlight& record) noexcept;
 // After such an operation, `result` being bytes or a negated errno: the operation's result.
 std::int64_t conclude(InFlight& record, std::int64_t result) noexcept;
+
+// Whether `result`, of an operation that is not on a socket, is nothing but an empty write of the peer's.
+bool is_empty_write(const Operation& operation, std::int64_t result) noexcept;
 
 // Whether the peer has reset the connection.
 bool is_reset(const Descriptor& stream) noexcept;

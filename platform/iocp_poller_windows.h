@@ -76,6 +76,7 @@ class IocpPoller final : public Poller {
   std::int64_t poll(InFlight& record) noexcept;
   std::int64_t wait_for_handle(InFlight& record) noexcept;
   std::int64_t give_to_pool(InFlight& record) noexcept;
+  void cancel_in_pool(InFlight& record) noexcept;
   bool start_close(Operation& operation) noexcept;
   void go_on(InFlight& record) noexcept;
   void note(InFlight& record, std::int64_t result) noexcept;

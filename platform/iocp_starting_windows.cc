@@ -10,6 +10,17 @@ namespace {
 
 constexpr ULONG_PTR operation_key = 2;
 
+// The packet of a record, from a thread of the system's pool: nobody else would ever end the operation. Posting fails for
+// want of memory only.
+void post_surely(InFlight& record) noexcept {
+  while (sys::post(record.port, operation_key, record.overlapped()) < 0) ::Sleep(1);
+}
+
+// From now on the record is the poller's, if nobody else uses it.
+void let_go(InFlight& record) noexcept {
+  if (record.parties.fetch_sub(1, std::memory_order_acq_rel) == 1) post_surely(record);
+}
+
 }  // namespace
 
 // --- Starting --------------------------------------------------------------------------------------------------------
@@ -177,15 +188,19 @@ std::int64_t IocpPoller::receive_into_lent(InFlight& record) noexcept {
 
 std::int64_t IocpPoller::ask_for(InFlight& record) noexcept {
   Descriptor& descriptor = *record.operation->descriptor;
-  ++stats_.system_calls;
-  record.renew();
-  record.stage = Stage::kernel;
-  const std::int64_t result = call_overlapped(record);
-  const bool sends_packet = result == -EINPROGRESS || (result >= 0 && (descriptor.state & descriptor_skips) == 0);
-  if (sends_packet) {
-    ++packets_;
-    return -EINPROGRESS;
-  }
+  const bool is_socket = (descriptor.state & descriptor_socket) != 0;
+  std::int64_t result = 0;
+  do {
+    ++stats_.system_calls;
+    record.renew();
+    record.stage = Stage::kernel;
+    result = call_overlapped(record);
+    const bool sends_packet = result == -EINPROGRESS || (result >= 0 && (descriptor.state & descriptor_skips) == 0);
+    if (sends_packet) {
+      ++packets_;
+      return -EINPROGRESS;
+    }
+  } while (!is_socket && is_empty_write(*record.operation, result));  // bound: the empty writes that are there
   return conclude_or_repeat(record, result);
 }
 
@@ -239,7 +254,7 @@ std::int64_t IocpPoller::wait_for_handle(InFlight& record) noexcept {
   const auto signalled = [](void* context, BOOLEAN) {
     InFlight& waiter = *static_cast<InFlight*>(context);
     waiter.signalled.store(true, std::memory_order_release);  // pairs with cancel()
-    static_cast<void>(sys::post(waiter.port, operation_key, waiter.overlapped()));
+    post_surely(waiter);
   };
   const std::int64_t result =
       sys::register_wait(&record.wait, record.operation->descriptor->native, signalled, &record);
@@ -254,13 +269,30 @@ std::int64_t IocpPoller::give_to_pool(InFlight& record) noexcept {
   ++stats_.system_calls;
   const auto run = [](PTP_CALLBACK_INSTANCE, void* context) {
     InFlight& given = *static_cast<InFlight*>(context);
-    given.result = call_blocking(*given.operation);
-    static_cast<void>(sys::post(given.port, operation_key, given.overlapped()));
+    given.result = call_blocking(*given.operation, given.blocking);
+    let_go(given);
   };
+  record.blocking.renew();
+  record.parties.store(1, std::memory_order_relaxed);
   // Without a thread the loop has to wait for the disk.
-  if (sys::submit(run, &record) < 0) return call_blocking(*record.operation);
+  if (sys::submit(run, &record) < 0) return call_blocking(*record.operation, record.blocking);
   ++packets_;
   return -EINPROGRESS;
+}
+
+// The call may be about to be made, and only its thread knows: then another thread goes on asking.
+void IocpPoller::cancel_in_pool(InFlight& record) noexcept {
+  ++stats_.system_calls;
+  if (record.blocking.cancel() == BlockingCall::Outcome::asked) return;
+  const auto insist = [](PTP_CALLBACK_INSTANCE, void* context) {
+    InFlight& given = *static_cast<InFlight*>(context);
+    while (given.blocking.cancel() == BlockingCall::Outcome::missed) ::Sleep(1);  // bound: the call begins, or ends
+    let_go(given);
+  };
+  // The packet may be on the way already: then nobody has to insist, and the record must not be held.
+  int parties = 1;
+  if (!record.parties.compare_exchange_strong(parties, 2, std::memory_order_acq_rel)) return;
+  if (sys::submit(insist, &record) < 0) let_go(record);
 }
 
 // --- Closing, cancelling ---------------------------------------------------------------------------------------------
@@ -326,7 +358,7 @@ void IocpPoller::cancel(Operation& operation) noexcept {
       record.unlink();
       finish_later(record, -ECANCELED);
       break;
-    case Stage::pool:     // nothing can stop it
+    case Stage::pool: return cancel_in_pool(record);
     case Stage::ready:    // the result has won
     case Stage::closing:
       return;

@@ -36,7 +36,7 @@ void IocpPoller::shutdown() noexcept {
   if (draining_) return;
   draining_ = true;
   records_.for_each([this](SlotId, InFlight& record) { cancel(*record.operation); });
-  // Bounded: each record's packet comes once it is cancelled; a call of the pool's ends by itself.
+  // Bounded: each record's packet comes once it is cancelled; a call of the pool's that nobody can cut short ends by itself.
   while (records_.size() > 0) wait(never);
 }
 

@@ -277,12 +277,15 @@ std::int64_t poll_socket(NativeDescriptor fd, void* poll, std::size_t poll_size,
 // --- Files, pipes ----------------------------------------------------------------------------------------------------
 
 // Overlapped; from the offset that `overlapped` has. Returns bytes. Returned also: ENODATA: the end of a file; EPIPE: the
-// end of a pipe.
+// end of a pipe; ECANCELED also for a console, where the system says that it has read nothing.
 inline std::int64_t read_file(NativeDescriptor file, void* buffer, std::size_t size, OVERLAPPED* overlapped,
                               const Site& site = Site::current()) noexcept {
   return call_sized(number_read_file, site, size, [&](ULONG length) noexcept -> std::int64_t {
     DWORD count = 0;
-    if (::ReadFile(handle_of(file), buffer, length, &count, overlapped) != 0) return count;
+    ::SetLastError(ERROR_SUCCESS);
+    if (::ReadFile(handle_of(file), buffer, length, &count, overlapped) != 0) {
+      return count == 0 && ::GetLastError() == ERROR_OPERATION_ABORTED ? -ECANCELED : static_cast<std::int64_t>(count);
+    }
     const DWORD code = ::GetLastError();
     return code == ERROR_HANDLE_EOF ? -ENODATA : detail::failed(code);
   });

@@ -11,6 +11,14 @@ namespace gyre {
 void UniqueFd::close_descriptor(NativeDescriptor fd) noexcept {
   if (::closesocket(static_cast<SOCKET>(fd)) == 0) return;
   const int error = ::WSAGetLastError();
+  // A non-blocking socket that was told to linger is refused and stays open, nothing sent: then the system itself sends
+  // what is left, and nobody waits. (Wine never refuses.)
+  if (error == WSAEWOULDBLOCK) {
+    const BOOL on = TRUE;
+    ::setsockopt(static_cast<SOCKET>(fd), SOL_SOCKET, SO_DONTLINGER, reinterpret_cast<const char*>(&on), sizeof(on));
+    ::closesocket(static_cast<SOCKET>(fd));
+    return;
+  }
   if (error == WSAENOTSOCK || error == WSANOTINITIALISED) ::CloseHandle(reinterpret_cast<HANDLE>(fd));
 }
 

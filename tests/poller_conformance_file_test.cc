@@ -300,6 +300,15 @@ TEST_P(PollerSpliceTest, SendFileIsShortAtTheEndAndZeroBehindIt) {
   EXPECT_EQ(io_->finish(io_->send_file(to, f, 1000, 100)), 0);
 }
 
+TEST_P(PollerSpliceTest, SendFileOfNothingSendsNothing) {
+  Descriptor& f = file("0123456789");
+  Pair pair = unix_pair();
+  Descriptor& to = io_->attach(std::move(pair.near));
+  EXPECT_EQ(io_->finish(io_->send_file(to, f, 3, 0)), 0);
+  io_->close_now(to);
+  EXPECT_EQ(read_to_end(pair.far), "");
+}
+
 TEST_P(PollerSpliceTest, SendFileWaitsForRoom) {
   Descriptor& f = file("content");
   Pair pair = unix_pair();

@@ -124,30 +124,6 @@ TEST_P(PollerPosixTest, EventCounterIsReadAndWrittenLikeAStream) {
   EXPECT_EQ(io_->finish(waiting), 8);
 }
 
-// Lengths of more than 4 GiB must not be cut to 32 bits: 4 GiB would become nothing, and nothing is the end.
-TEST_P(PollerPosixTest, LengthsBeyondFourGigabytesAreNotTruncated) {
-  constexpr std::size_t huge = std::size_t{1} << 32;
-  void* const memory = ::mmap(nullptr, huge, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) GTEST_SKIP() << "no address space for 4 GiB";
-  Pair pair = unix_pair();
-  Descriptor& near = io_->attach(std::move(pair.near));
-
-  Request& send = io_->make(OperationKind::send, &near);
-  send.argument = memory;
-  send.size = huge;
-  io_->start(send);
-  EXPECT_GT(io_->finish(send), 0);
-
-  write_all(pair.far, "five!");
-  Request& receive = io_->make(OperationKind::receive, &near);
-  receive.argument = memory;
-  receive.size = huge;
-  io_->start(receive);
-  EXPECT_EQ(io_->finish(receive), 5);
-  ::munmap(memory, huge);
-}
-
 // The kernel interrupts a sleeping wait for every signal; the deadline stands.
 TEST_P(PollerPosixTest, SignalsDoNotEndAWaitEarly) {
   struct ::sigaction handler = {};

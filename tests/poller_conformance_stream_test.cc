@@ -481,6 +481,32 @@ TEST_P(PollerStreamTest, TransferOverUnixSocketsAndPipesIsByteExact) {
   EXPECT_TRUE(transfer(writer, reader, text, 100000, 9999) == text);
 }
 
+// Lengths of more than 4 GiB must not be cut to 32 bits: 4 GiB would become nothing, and nothing is the end.
+TEST_P(PollerStreamTest, LengthsBeyondFourGigabytesAreNotTruncated) {
+  constexpr std::size_t huge = std::size_t{1} << 32;
+  const HugeMemory memory(huge);
+  if (memory.get() == nullptr) GTEST_SKIP() << "no address space for 4 GiB";
+  const auto transfer_huge = [&](OperationKind kind, Descriptor& descriptor) {
+    Request& request = io_->make(kind, &descriptor);
+    request.argument = memory.get();
+    request.size = huge;
+    io_->start(request);
+    return io_->finish(request);
+  };
+  Pair pair = unix_pair();
+  Descriptor& near = io_->attach(std::move(pair.near));
+  EXPECT_GT(transfer_huge(OperationKind::send, near), 0);
+  write_all(pair.far, "five!");
+  EXPECT_EQ(transfer_huge(OperationKind::receive, near), 5);
+
+  Pipe pipe = pipe_pair();
+  Descriptor& reader = io_->attach(std::move(pipe.read_end), DescriptorKind::stream);
+  write_all(pipe.write_end, "five!");
+  EXPECT_EQ(transfer_huge(OperationKind::receive, reader), 5);
+  Descriptor& writer = io_->attach(std::move(pipe.write_end), DescriptorKind::stream);
+  EXPECT_GT(transfer_huge(OperationKind::send, writer), 0);
+}
+
 // C6: byte order within one direction of one stream.
 TEST_P(PollerStreamTest, SendsOneAfterAnotherArriveInOrder) {
   Pair pair = unix_pair();

@@ -54,7 +54,7 @@ std::size_t raise_descriptor_limit() {
   EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
   limit.rlim_cur = limit.rlim_max;
   EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
-  return limit.rlim_cur;
+  return static_cast<std::size_t>(limit.rlim_cur);
 }
 
 // --- The server ------------------------------------------------------------------------------------------------------

@@ -35,6 +35,21 @@ struct Bound {
   SocketAddress address;
 };
 
+// Memory of a size that nobody has; null: not even the addresses.
+class HugeMemory {
+ public:
+  static constexpr std::size_t usable = std::size_t{64} << 20;  // the rest is no memory, and no stream takes so much at once
+  explicit HugeMemory(std::size_t size);
+  HugeMemory(const HugeMemory&) = delete;
+  HugeMemory& operator=(const HugeMemory&) = delete;
+  ~HugeMemory();
+  void* get() const { return memory_; }
+
+ private:
+  void* memory_;
+  std::size_t size_;
+};
+
 Pair unix_pair();
 Pair unix_datagram_pair();
 Pair tcp_pair();
@@ -65,6 +80,8 @@ SocketAddress peer_address(const UniqueFd& fd);
 std::uint16_t port_of(const SocketAddress& address);
 
 void write_all(const UniqueFd& fd, std::string_view text);
+// One write of no bytes.
+void write_nothing(const UniqueFd& fd);
 std::string read_exactly(const UniqueFd& fd, std::size_t size);
 std::string read_to_end(const UniqueFd& fd);
 // All of a file, whatever its position is.

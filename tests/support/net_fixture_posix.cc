@@ -109,6 +109,17 @@ Pair tcp_pair() {
   return {std::move(near), std::move(far)};
 }
 
+HugeMemory::HugeMemory(std::size_t size) : memory_(nullptr), size_(size) {
+  // Not every system has MAP_NORESERVE.
+  void* const memory = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return;
+  memory_ = memory;
+  expect_ok(::mprotect(memory, std::min(size, usable), PROT_READ | PROT_WRITE), "mprotect");
+}
+HugeMemory::~HugeMemory() {
+  if (memory_ != nullptr) ::munmap(memory_, size_);
+}
+
 Pipe pipe_pair() {
   int ends[2] = {-1, -1};
   expect_ok(::pipe(ends), "pipe");
@@ -221,6 +232,8 @@ void write_all(const UniqueFd& fd, std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(count));
   }
 }
+
+void write_nothing(const UniqueFd& fd) { expect_ok(static_cast<int>(::write(raw(fd), "", 0)), "write"); }
 
 std::string read_exactly(const UniqueFd& fd, std::size_t size) {
   std::string text(size, '\0');

@@ -184,6 +184,15 @@ Pair tcp_pair() {
   return {std::move(near), std::move(far)};
 }
 
+HugeMemory::HugeMemory(std::size_t size)
+    : memory_(::VirtualAlloc(nullptr, size, MEM_RESERVE, PAGE_READWRITE)), size_(size) {
+  if (memory_ == nullptr) return;
+  expect_ok(::VirtualAlloc(memory_, std::min(size, usable), MEM_COMMIT, PAGE_READWRITE) != nullptr ? 0 : -1, "commit");
+}
+HugeMemory::~HugeMemory() {
+  if (memory_ != nullptr) ::VirtualFree(memory_, 0, MEM_RELEASE);
+}
+
 Pipe pipe_pair() {
   DescriptorPair pair = expect_made(open_pipe(), "pipe");
   return {std::move(pair.first), std::move(pair.second)};
@@ -285,6 +294,11 @@ void write_all(const UniqueFd& fd, std::string_view text) {
     }
     done += static_cast<std::size_t>(count);
   }
+}
+
+void write_nothing(const UniqueFd& fd) {
+  char nothing = 0;
+  if (transfer(handle_of(fd.get()), &nothing, 0, 0, false) < 0) ADD_FAILURE() << "write: " << ::GetLastError();
 }
 
 std::string read_exactly(const UniqueFd& fd, std::size_t size) {
