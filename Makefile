@@ -113,11 +113,12 @@ zig:
 	@BUILD='$(BUILD)' tools/setup macos
 macos: zig ## cross-builds library, tests and examples for macOS, with zig (MACOS_CPUS="aarch64 x86_64"); nothing of it has ever run
 	+@for cpu in $(MACOS_CPUS); do $(AGAIN) SYSTEM=Darwin $(call CROSS,$$cpu-macos) build-tests build-stress || exit 1; done
-# A copy of FreeBSD's /usr/include, /usr/lib and /lib, which no package carries.
+# A copy of FreeBSD's /usr/include, /usr/lib and /lib, of that processor (x86_64, aarch64), which no package carries.
 FREEBSD_SYSROOT ?=
+FREEBSD_CPU ?= x86_64
 freebsd: zig ## cross-builds library, tests and examples for FreeBSD 13.4, with zig, given that system's files (FREEBSD_SYSROOT); never run
-	@mkdir -p $(BUILD) && tools/zig_libc '$(FREEBSD_SYSROOT)' > $(BUILD)/freebsd_libc
-	+@ZIG_LIBC=$(CURDIR)/$(BUILD)/freebsd_libc $(AGAIN) SYSTEM=FreeBSD $(call CROSS,x86_64-freebsd.13.4) build-tests build-stress \
+	@mkdir -p $(BUILD) && tools/zig_libc '$(FREEBSD_SYSROOT)' > $(BUILD)/freebsd_libc_$(FREEBSD_CPU)
+	+@ZIG_LIBC=$(CURDIR)/$(BUILD)/freebsd_libc_$(FREEBSD_CPU) $(AGAIN) SYSTEM=FreeBSD $(call CROSS,$(FREEBSD_CPU)-freebsd.13.4) build-tests build-stress \
 	  LDFLAGS='$(addprefix $(FREEBSD_SYSROOT)/,usr/lib/libpthread.so lib/libm.so.5 lib/libc.so.7)'
 linux-arm: zig ## cross-builds library, tests and examples for Linux on ARM, with zig
 	+@$(AGAIN) $(call CROSS,aarch64-linux-gnu.2.34) build-tests
