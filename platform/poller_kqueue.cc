@@ -167,7 +167,9 @@ class KqueuePoller final : public ReadinessPoller {
         on_refusal(event);
       } else {
         ++events;
-        on_event(SlotId::from_token(to_token(event)), to_state(event));
+        const bool for_input = event.filter == EVFILT_READ;
+        on_event(SlotId::from_token(to_token(event)), to_state(event),
+                 for_input ? static_cast<std::int64_t>(event.data) : unknown);
       }
     }
     return events;

@@ -66,8 +66,8 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint16_t watches_output = 1u << 13;
 
   // What a receive from a socket that was answered with less than it asked for says about what is left. `nothing`: the BSDs
-  // also stop before descriptors that come along, and at urgent data, and neither is an event. Nor do all of them know
-  // MSG_DONTWAIT for a send.
+  // also stop before descriptors that come along, and at urgent data, and neither is an event; there only as many bytes as
+  // the last event has announced prove that nothing is left of them. Nor do all of them know MSG_DONTWAIT for a send.
   enum class ShortReceive : bool { proves_empty, nothing };
 
   explicit ReadinessPoller(const PollerOptions& options, ShortReceive means = ShortReceive::proves_empty) noexcept;
@@ -105,8 +105,10 @@ class ReadinessPoller : public Poller {
   [[nodiscard]] bool reserve_slots() noexcept { return table_.reserve(); }
   bool has_fetched() const noexcept { return fetched_ != served_; }
 
-  // As serve(), but what waits is tried by the next wait().
-  void on_event(SlotId id, std::uint16_t ready) noexcept {
+  // As serve(), but what waits is tried by the next wait(). `announced`: how many bytes there are to be received, or
+  // `unknown`; fewer must not be said.
+  static constexpr std::int64_t unknown = -1;
+  void on_event(SlotId id, std::uint16_t ready, std::int64_t announced = unknown) noexcept {
     Descriptor* const descriptor = table_.find(id);
     if (descriptor == nullptr) [[unlikely]] return note_stale();
     descriptor->state |= ready;
@@ -114,6 +116,7 @@ class ReadinessPoller : public Poller {
     Operation* const output = descriptor->parked_output;
     const bool for_input = input != nullptr && (ready & may_read) != 0;
     const bool for_output = output != nullptr && (ready & may_write) != 0;
+    if (for_input) note_announced(*input, announced);
     if (for_input && (input->token & (token_due | token_unlent)) == 0) make_due(*input);
     if (for_output && (output->token & token_due) == 0) make_due(*output);
     if (for_input || for_output) [[likely]] {
@@ -186,7 +189,8 @@ class ReadinessPoller : public Poller {
   static constexpr std::uint32_t token_connecting = 16; // the system has been asked
   static constexpr std::uint32_t token_usual = 32;      // see serve_usual()
   static constexpr std::uint32_t token_has_buffer = 64; // `buffer` is a lent one, kept for it until it is tried
-  static constexpr std::uint32_t token_retry = 128;     // counts from here: retries
+  static constexpr std::uint32_t token_announced = 128; // `result` is what the last event has announced
+  static constexpr std::uint32_t token_retry = 256;     // counts from here: retries
 
   // What one wait() delivers at most, in bytes: so little that what a receive has brought into the cache (the kernel's
   // socket, the lent buffer, the frame) is still there when the task that waited for it sends; and so much that a turn of
@@ -235,6 +239,23 @@ class ReadinessPoller : public Poller {
     operation.token |= token_due;
     due_.push(operation);
   }
+  // Of a receive that waits. The last event counts: it tells of all that was there then.
+  static void note_announced(Operation& operation, std::int64_t announced) noexcept {
+    operation.token &= ~token_announced;
+    const bool receives = operation.kind == OperationKind::receive || operation.kind == OperationKind::receive_lent ||
+                          operation.kind == OperationKind::receive_vector;
+    if (!receives || announced == unknown) return;
+    operation.token |= token_announced;
+    operation.result = announced;
+  }
+  // Whether a receive from a socket that was answered with fewer bytes than it asked for has taken all there were. Asked
+  // once: another call of the operation will need another event.
+  bool is_proof(Operation& operation, std::int64_t received) noexcept {
+    if (short_receive_ == ShortReceive::proves_empty) return true;
+    const bool is_announced = (operation.token & token_announced) != 0;
+    operation.token &= ~token_announced;
+    return is_announced && received >= operation.result;
+  }
   void note_delivery() noexcept {
     ++delivered_;
     budget_ -= bytes_per_completion;
@@ -277,8 +298,8 @@ class ReadinessPoller : public Poller {
   std::int64_t try_ready(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_splice(Operation& operation, Descriptor& descriptor) noexcept;
   std::int64_t try_send_file(Operation& operation, Descriptor& descriptor) noexcept;
-  std::int64_t receive_some(Descriptor& descriptor, void* buffer, std::size_t size, bool peek) noexcept;
-  std::int64_t receive_otherwise(Descriptor& descriptor, void* buffer, std::size_t size, bool peek) noexcept;
+  std::int64_t receive_some(Operation& operation, Descriptor& descriptor, void* buffer, std::size_t size) noexcept;
+  std::int64_t receive_otherwise(Operation& operation, Descriptor& descriptor, void* buffer, std::size_t size) noexcept;
   void disconnect(Descriptor& descriptor) noexcept;
   Connection check_connection(Operation& operation, Descriptor& descriptor) noexcept;
   // After a call: `wanted` bytes were asked for; 0: a short transfer proves nothing.

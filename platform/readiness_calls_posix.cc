@@ -130,8 +130,9 @@ std::int64_t ReadinessPoller::attempt_other(Operation& operation, Descriptor& de
 }
 
 // What is not a TCP socket or a socket of datagrams.
-std::int64_t ReadinessPoller::receive_otherwise(Descriptor& descriptor, void* buffer, std::size_t size,
-                                                bool peek) noexcept {
+std::int64_t ReadinessPoller::receive_otherwise(Operation& operation, Descriptor& descriptor, void* buffer,
+                                                std::size_t size) noexcept {
+  const bool peek = (operation.flags & operation_peek) != 0;
   std::size_t wanted = size;
   std::int64_t result = 0;
   if (kind_of(descriptor) == DescriptorKind::socket) {
@@ -143,7 +144,7 @@ std::int64_t ReadinessPoller::receive_otherwise(Descriptor& descriptor, void* bu
     message.msg_iovlen = 1;
     result = sys::recvmsg(descriptor.native, &message, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
     const bool ended_early = (message.msg_flags & MSG_CTRUNC) != 0;  // by what came along
-    if (ended_early || short_receive_ == ShortReceive::nothing) wanted = 0;
+    if (!is_proof(operation, result) || ended_early) wanted = 0;
   } else {
     result = peek ? -EOPNOTSUPP : sys::read(descriptor.native, buffer, size);
   }
@@ -172,7 +173,7 @@ std::int64_t ReadinessPoller::try_vector(Operation& operation, Descriptor& descr
     result = reads ? sys::recvmsg(descriptor.native, &message, MSG_DONTWAIT | (peek ? MSG_PEEK : 0))
                    : sys::sendmsg(descriptor.native, &message, MSG_DONTWAIT);
     const bool ended_early = (message.msg_flags & MSG_CTRUNC) != 0;
-    if (reads && (ended_early || short_receive_ == ShortReceive::nothing || (peek && result > 0))) wanted = 0;
+    if (reads && (!is_proof(operation, result) || ended_early || (peek && result > 0))) wanted = 0;
   } else {
     result = reads ? sys::readv(descriptor.native, native_slices(slices), static_cast<int>(count))
                    : sys::writev(descriptor.native, native_slices(slices), static_cast<int>(count));

@@ -61,16 +61,17 @@ bool ReadinessPoller::answer_later(Operation& operation, std::int64_t result) no
   return false;
 }
 
-inline std::int64_t ReadinessPoller::receive_some(Descriptor& descriptor, void* buffer, std::size_t size,
-                                                  bool peek) noexcept {
+inline std::int64_t ReadinessPoller::receive_some(Operation& operation, Descriptor& descriptor, void* buffer,
+                                                  std::size_t size) noexcept {
   if ((descriptor.state & classified) == 0) [[unlikely]] classify(descriptor);
   ++stats_.system_calls;
   constexpr std::uint16_t otherwise = local_stream | 3u << kind_shift;  // DescriptorKind::socket is 0
   static_assert(static_cast<int>(DescriptorKind::socket) == 0);
-  if ((descriptor.state & otherwise) != 0) return receive_otherwise(descriptor, buffer, size, peek);
+  if ((descriptor.state & otherwise) != 0) return receive_otherwise(operation, descriptor, buffer, size);
+  const bool peek = (operation.flags & operation_peek) != 0;
   const std::int64_t result =
       sys::recv(descriptor.native, buffer, size, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
-  const bool proves_nothing = short_receive_ == ShortReceive::nothing || (peek && result > 0);
+  const bool proves_nothing = !is_proof(operation, result) || (peek && result > 0);
   note_read(descriptor, result, proves_nothing ? 0 : size);
   return result;
 }
@@ -91,8 +92,7 @@ inline std::int64_t ReadinessPoller::attempt(Operation& operation, Descriptor& d
   switch (operation.kind) {
     case OperationKind::receive:
       GYRE_DCHECK(operation.size > 0);
-      return receive_some(descriptor, operation.buffer, std::min(operation.size, sys::transfer_max),
-                          (operation.flags & operation_peek) != 0);
+      return receive_some(operation, descriptor, operation.buffer, std::min(operation.size, sys::transfer_max));
     case OperationKind::send: return try_send(operation, descriptor);
     case OperationKind::receive_lent: return try_receive_lent(operation, descriptor);
     default: return attempt_other(operation, descriptor);
@@ -211,7 +211,7 @@ inline std::int64_t ReadinessPoller::try_receive_lent(Operation& operation, Desc
     lent_.watch();
     return -EAGAIN;  // may_read stays: there may be data, only no place for them
   }
-  const std::int64_t result = receive_some(descriptor, buffer, lent_.size(), false);
+  const std::int64_t result = receive_some(operation, descriptor, buffer, lent_.size());
   if (result > 0) {
     operation.buffer = buffer;
     budget_ -= result;

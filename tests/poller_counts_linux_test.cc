@@ -156,10 +156,8 @@ TEST_P(PollerCountsTest, EchoCostsNoMoreThanItMust) {
       EXPECT_LE(enters() - enters_before, waits) << "more than one enter per batch";
       EXPECT_LE(sys::calls_made() - all, enters() - enters_before + rounds * connections);
     } else {
-      // On kqueue a receive that was short proves nothing.
-      const std::size_t calls = io_->poller().name() == "kqueue" ? 3 : 2;
       EXPECT_LE(waits, rounds * 2);
-      EXPECT_LE(sys::calls_made() - all, rounds * (calls * connections) + waits);
+      EXPECT_LE(sys::calls_made() - all, rounds * (2 * connections) + waits);
     }
     EXPECT_EQ(sys::calls_made(SYS_epoll_ctl), controls);
   }
