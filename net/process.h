@@ -84,7 +84,7 @@ class Command {
     return *this;
   }
   Command& group(ProcessGroup group) & { group_ = group; return *this; }
-  // Killed when the reactor's thread ends, even if by a crash. Error of start(): operation_not_supported (macOS).
+  // Killed when the reactor's thread ends, even if by a crash. Error of start(): operation_not_supported (macOS, FreeBSD).
   Command& dies_with_parent() & { dies_with_parent_ = true; return *this; }
 
  private:

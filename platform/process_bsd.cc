@@ -233,9 +233,10 @@ std::optional<Result<ExitStatus>> try_reap(const ChildHandle& child) noexcept {
   int native = 0;
   std::int64_t result = sys::waitpid(child.id, &native, WNOHANG);
   if (result == 0) {
-    // The queue is told of the end a moment before the status can be had: then the wait is as short as that.
-    struct ::kevent end {};
-    if (sys::kevent(child.pidfd.get(), nullptr, 0, &end, 1, Duration::zero()) != 1) return std::nullopt;
+    // Of the end one hears a moment before the status can be had (from the queue, and also where the system has refused one,
+    // which is what ready_descriptor() stands for): then the wait is as short as that.
+    pollfd end{.fd = static_cast<int>(child.pidfd.get()), .events = POLLIN, .revents = 0};
+    if (sys::poll(&end, 1, Duration::zero()) != 1) return std::nullopt;
     result = sys::waitpid(child.id, &native, 0);
   }
   if (result < 0) return Result<ExitStatus>(failure(static_cast<int>(-result), OperationKind::wait_process));

@@ -63,3 +63,23 @@ std::string current_program() { return "/proc/self/exe"; }
 }  // namespace gyre
 
 #include "process_test.cc"
+
+namespace gyre::test {
+namespace {
+
+// While a child ends, a system may refuse to watch it, and not have its status yet.
+TEST_P(ProcessTest, ChildWhoseEndCannotBeWatchedIsReapedAllTheSame) {
+  sys::FaultPlan plan;
+  const Result<ProcessOutput> done = run([](sys::FaultPlan* faults) -> Task<Result<ProcessOutput>> {
+    faults->add({.number = sys::number_kevent, .fault = {.kind = sys::Fault::Kind::fail, .value = ESRCH}});
+    const sys::FaultScope scope(*faults);
+    const Command command = child({"exit 7"});
+    co_return co_await Process::run(command);
+  }(&plan));
+  ASSERT_TRUE(done.has_value()) << done.error();
+  EXPECT_EQ(done->status.code, 7);
+  EXPECT_EQ(plan.hits(), 1u);
+}
+
+}  // namespace
+}  // namespace gyre::test
