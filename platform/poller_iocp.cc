@@ -180,8 +180,8 @@ void IocpPoller::take_packets(std::size_t count) noexcept {
 
 void IocpPoller::signal() noexcept {
   wakes_.fetch_add(1, std::memory_order_relaxed);
-  // Fails for want of memory only; then the sleeper wakes when something else happens.
-  static_cast<void>(sys::post(port_.get(), wake_key, nullptr));
+  // Fails for want of memory only. Nobody else would wake the sleeper: others that ask leave it to us.
+  while (sys::post(port_.get(), wake_key, nullptr) < 0) ::Sleep(1);
 }
 
 void IocpPoller::wake() noexcept {
