@@ -50,8 +50,9 @@ void IocpPoller::on_ready(InFlight& record) noexcept {
   const bool polled = record.stage == Stage::polling;
   const std::int64_t result = attempt(record);
   if (result != -EINPROGRESS) return on_result(record, result);
-  // The poll was wrong, and goes on.
-  if (!polled || record.stage != Stage::polling) return;
+  // The poll was wrong, and goes on; or it says the same again, at once.
+  const bool goes_on = polled && record.stage == Stage::polling;
+  if (!goes_on && record.stage != Stage::due) return;
   ++stats_.idle_polls;
   if (++record.fruitless <= fruitless_max) return;
   ++stats_.quarantined;
@@ -85,6 +86,7 @@ void IocpPoller::on_result(InFlight& record, std::int64_t result) noexcept {
   const bool goes_on = (operation.flags & operation_multishot) != 0 &&
                        (operation.kind == OperationKind::accept ? result >= 0 : result > 0);
   if (!goes_on) return deliver(record, result, false);
+  record.fruitless = 0;
   if (operation.state == OperationState::cancelling) {
     finish_later(record, -ECANCELED);  // this result had won
   } else if (operation.kind == OperationKind::accept) {

@@ -91,5 +91,55 @@ TEST_P(PollerFaultTest, PacketOfACallThatCannotBePostedIsPostedLater) {
   expect_all_hit(3);
 }
 
+// C7: who asks after the first leaves it to him, so nobody else would end the sleep.
+TEST_P(PollerFaultTest, WakeThatCannotBePostedIsPostedLater) {
+  static_cast<void>(io_->poller().native_handle());  // from here on it sleeps whenever nobody waits
+  hit(sys::number_post, {Fault::Kind::fail, ENOBUFS}, 3);
+  io_->wake();
+  OVERLAPPED_ENTRY entry{};
+  EXPECT_EQ(sys::wait_port(io_->poller().native_handle(), &entry, 1, 0), 1);
+  expect_all_hit(3);
+}
+
+// C9: else wait() would never return, as each poll is answered at once. (Past the driver, to which this is a spin.)
+TEST_P(PollerFaultTest, SocketThatPollsReadyButIsNotEndsTheOperation) {
+  const std::unique_ptr<Poller> poller = open();
+  Pair pair = tcp_pair();
+  Result<Descriptor*> near = poller->attach(std::move(pair.near), DescriptorKind::socket);
+  ASSERT_TRUE(near.has_value()) << near.error();
+  bool done = false;
+  Operation& receive = (*near)->input;
+  receive.owner = &done;
+  receive.complete = [](Operation& operation) noexcept { *static_cast<bool*>(operation.owner) = true; };
+  receive.descriptor = *near;
+  receive.kind = OperationKind::receive_lent;
+  ASSERT_FALSE(poller->start(receive));
+  hit(sys::number_receive, {Fault::Kind::fail, EAGAIN}, sys::FaultRule::sticky);
+  write_all(pair.far, "x");
+  while (!done) poller->wait(never);
+  EXPECT_EQ(receive.result, -ECANCELED);
+  EXPECT_EQ(poller->stats().quarantined, 1u);
+  scope_.reset();
+  poller->close(**near);
+  poller->shutdown();
+}
+
+// But not one that has brought data in between.
+TEST_P(PollerFaultTest, LongLivedReceiveMaySeeAnyNumberOfIdlePolls) {
+  Pair pair = tcp_pair();
+  Descriptor& near = io_->attach(std::move(pair.near));
+  Request& receive = io_->receive_lent(near, operation_multishot);
+  constexpr std::size_t rounds = 1100;
+  for (std::size_t i = 0; i < rounds && !receive.done(); ++i) {
+    io_->settle();
+    hit(sys::number_receive, {Fault::Kind::fail, EAGAIN}, 1);
+    write_all(pair.far, "x");
+    EXPECT_TRUE(io_->run_until([&] { return receive.results.size() > i; }));
+    expect_all_hit(i + 1);
+  }
+  EXPECT_FALSE(receive.done()) << receive.result;
+  EXPECT_GE(io_->poller().stats().idle_polls, rounds);
+}
+
 }  // namespace
 }  // namespace gyre::test
