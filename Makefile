@@ -233,7 +233,7 @@ install: ## headers, both libraries, gyre.pc and the CMake package, under DESTDI
 	@tools/install $(BUILD)/release '$(DESTDIR)' '$(PREFIX)' $(VERSION) $(SONAME) $(HEADERS)
 bazel-test compile_commands tidy: MODE = test
 install-test bazel-test header-cost compile_commands tidy: ## each does what its name says (tools/)
-	@CXX='$(CXX)' COMPILE='$(COMPILE)' BUILD='$(BUILD)' JOBS=$(JOBS) tools/$(subst -,_,$@)
+	@CXX='$(CXX)' COMPILE='$(COMPILE)' TESTS='$(TESTS)' BUILD='$(BUILD)' JOBS=$(JOBS) tools/$(subst -,_,$@)
 format: ## clang-format on all sources
 	clang-format -i $(wildcard gyre.h $(foreach d,platform task reactor net tests tests/* bench bench/* examples examples/*,$d/*.h $d/*.cc))
 clean: ## removes what was built

@@ -27,7 +27,7 @@ def compatible(file, suffix):
     if not [name for name in _ALL if stem.endswith("_" + name)]:
         return []
     return select({
-        "@platforms//os:" + system: [] if [name for name in names if stem.endswith("_" + name)] else ["@platforms//:incompatible"]
+        "@platforms//os:" + system: [] if [name for name in names if stem.endswith("_" + name)] else ["//tools/bazel:other_system"]
         for system, names in _NAMES.items()
     })
 
