@@ -180,8 +180,15 @@ void IocpPoller::take_packets(std::size_t count) noexcept {
 
 void IocpPoller::signal() noexcept {
   wakes_.fetch_add(1, std::memory_order_relaxed);
-  // Fails for want of memory only. Nobody else would wake the sleeper: others that ask leave it to us.
-  while (sys::post(port_.get(), wake_key, nullptr) < 0) ::Sleep(1);
+  // Fails for want of memory only. Others that ask leave the wake to us, so it is worth a few more attempts; but who wakes
+  // is not held up for ever: without a wake the sleeper sees to it when it next gets up by itself.
+  for (int attempts_left = 16; sys::post(port_.get(), wake_key, nullptr) < 0; --attempts_left) {
+    if (attempts_left == 0) {
+      wakes_.fetch_sub(1, std::memory_order_relaxed);
+      return;
+    }
+    ::Sleep(1);
+  }
 }
 
 void IocpPoller::wake() noexcept {
